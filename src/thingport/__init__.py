@@ -1,0 +1,1 @@
+"""Thingport: lets the owners of connected products take their data home."""

@@ -1,0 +1,1 @@
+"""What meets the world outside; each knows one library."""

@@ -1,0 +1,1 @@
+"""Plans, segments and finished archives, as files."""

@@ -1,0 +1,1 @@
+"""From rows to CSV text, to deflate, to ZIP records."""

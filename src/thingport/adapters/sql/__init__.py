@@ -1,0 +1,1 @@
+"""The control database, through SQLAlchemy Core."""

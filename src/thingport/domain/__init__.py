@@ -1,0 +1,1 @@
+"""Values, rules and pure functions; knows only Python."""

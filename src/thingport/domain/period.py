@@ -1,0 +1,27 @@
+"""Half-open stretches of time, in UTC milliseconds since the Unix epoch."""
+
+from dataclasses import dataclass
+
+MIN_TIMESTAMP_MS = -2_208_988_800_000
+"""1900-01-01T00:00:00Z: the first instant that a reading may have."""
+
+MAX_TIMESTAMP_MS = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z: the last one; ISO 8601 has no year 10000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """``[start_ms, end_ms)``: successive periods tile; ``None`` is unbounded."""
+
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    def contains(self, timestamp_ms: int) -> bool:
+        """Whether an instant lies in the period."""
+        after_start = self.start_ms is None or timestamp_ms >= self.start_ms
+        return after_start and (self.end_ms is None or timestamp_ms < self.end_ms)
+
+
+def is_valid_timestamp(timestamp_ms: int) -> bool:
+    """Whether a reading may be stamped with this instant."""
+    return MIN_TIMESTAMP_MS <= timestamp_ms <= MAX_TIMESTAMP_MS

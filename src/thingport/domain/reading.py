@@ -1,0 +1,34 @@
+"""Readings: one timestamp, and the values that arrived with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
+from thingport.domain.metric import Value, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Values of one thing at one instant.
+
+    Attributes:
+        timestamp_ms: UTC milliseconds since the Unix epoch.
+        values: Of the value type of their metric; never empty.
+    """
+
+    thing_id: ThingId
+    timestamp_ms: int
+    values: Mapping[MetricId, Value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingBatch:
+    """Readings of things of one definition, in the order in which they were sent.
+
+    Attributes:
+        value_types: The type of every metric that occurs in the readings.
+    """
+
+    thing_definition_id: ThingDefinitionId
+    value_types: Mapping[MetricId, ValueType]
+    readings: Sequence[Reading]

@@ -1,0 +1,1 @@
+"""The client of Thingport, and of every service that speaks the same wire."""
