@@ -15,7 +15,7 @@ from thingport.domain.ids import (
     UserId,
 )
 from thingport.domain.metric import QualifiedMetric
-from thingport.domain.period import Period
+from thingport.domain.period import ALL_TIME, Period
 
 DEFAULT_MASK = "${thing.serialNumber}_${thingDefinition.name}"
 """File-name mask of a request that brings none."""
@@ -62,7 +62,7 @@ class Selection:
     location_id: LocationId | None = None
     thing_id: ThingId | None = None
     qualified_metrics: tuple[QualifiedMetric, ...] = ()
-    period: Period = Period()
+    period: Period = ALL_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,19 @@ class Rendition:
     hash_thing_file_name: bool = False
     include_unit: bool = False
     timestamp_format: TimestampFormat = TimestampFormat.ISO_8601
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataExportRequest:
+    """What a caller asks for, well-formed, but not yet looked up anywhere.
+
+    Attributes:
+        name: What the caller calls it; ``None`` leaves the naming to us.
+    """
+
+    name: str | None = None
+    selection: Selection = Selection()
+    rendition: Rendition = Rendition()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,27 @@ class ExportPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ThingSurvey:
+    """What a thing has in a period at a snapshot.
+
+    Attributes:
+        rows: Stored rows, before equal timestamps merge.
+        text_bytes: Bytes of its text values in the planned columns.
+    """
+
+    rows: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedSpan:
+    """A span of a large thing, and what it has in it."""
+
+    period: Period
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class WholeThings:
     """A chunk of one or more whole things.
 

@@ -158,7 +158,7 @@ def _parse_text(given: object) -> str:
 def _parse_boolean(given: object) -> bool:
     if isinstance(given, bool):
         return given
-    if given in {"true", "false"}:
+    if isinstance(given, str) and given in {"true", "false"}:
         return given == "true"
     raise ValueDoesNotFit(ValueType.BOOLEAN, "true or false is due")
 

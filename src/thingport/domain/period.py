@@ -22,6 +22,10 @@ class Period:
         return after_start and (self.end_ms is None or timestamp_ms < self.end_ms)
 
 
+ALL_TIME = Period()
+"""From the first value to the last."""
+
+
 def is_valid_timestamp(timestamp_ms: int) -> bool:
     """Whether a reading may be stamped with this instant."""
     return MIN_TIMESTAMP_MS <= timestamp_ms <= MAX_TIMESTAMP_MS

@@ -1,0 +1,1 @@
+"""Naive models of the rules, written from their words and not from the code."""
