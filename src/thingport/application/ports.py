@@ -4,7 +4,7 @@ Adapters implement these protocols; a contract test in ``tests/contract`` holds
 each implementation to its port.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +30,8 @@ from thingport.domain.export_plan import (
     Chunk,
     ExportPlan,
     PlannedLayout,
+    SurveyedSpan,
+    ThingSurvey,
 )
 from thingport.domain.ids import (
     ApiKeyId,
@@ -244,6 +246,7 @@ class TenantTransaction(Protocol):
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
 
+        They are reserved when the transaction is committed: use them after it.
         Later calls give larger numbers, whatever happens in between.
         """
         ...
@@ -342,9 +345,15 @@ class ControlDatabase(Protocol):
     """
 
     def for_tenant(
-        self, tenant_id: TenantId
+        self, tenant_id: TenantId, *, read_only: bool = False
     ) -> AbstractContextManager[TenantTransaction]:
-        """Begin a transaction for one tenant."""
+        """Begin a transaction for one tenant.
+
+        Args:
+            tenant_id: Whose rows it reaches.
+            read_only: Promise to write nothing; such a transaction neither waits
+                for others nor keeps them waiting.
+        """
         ...
 
     def for_service(self) -> AbstractContextManager[ServiceTransaction]:
@@ -363,27 +372,6 @@ class RowBatch(Protocol):
     ) -> tuple[object, object]:
         """Give schema and array capsules."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ThingSurvey:
-    """What a thing has in a period at a snapshot.
-
-    Attributes:
-        rows: Stored rows, before equal timestamps merge.
-        text_bytes: Bytes of its text values in the planned columns.
-    """
-
-    rows: int
-    text_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyedSpan:
-    """A span of a large thing, and what it has in it."""
-
-    period: Period
-    rows: int
 
 
 class LakeReader(Protocol):
@@ -437,6 +425,10 @@ class LakeReader(Protocol):
         ...
 
 
+OpenLake = Callable[[TenantId], AbstractContextManager[LakeReader]]
+"""Opens a tenant's lake for reading, for as long as the block lasts."""
+
+
 class LakeWriter(Protocol):
     """The way in for one tenant's readings."""
 
@@ -477,10 +469,11 @@ class ChunkRenderer(Protocol):
         chunks: Sequence[Chunk],
         segments: Sequence[StoredSegment],
     ) -> Iterator[ArchivePiece]:
-        """Yield the archive in order: segments, headers of members in spans, and
-        the central directory.
+        """Yield the archive in order, the central directory last.
 
         Args:
+            plan: What was planned.
+            chunks: How it was cut.
             segments: One for each chunk, in the same order.
         """
         ...
@@ -509,6 +502,10 @@ class ArchiveStore(Protocol):
         Raises:
             CorruptData: There is none, or it is damaged.
         """
+        ...
+
+    def discard_plan(self, tenant_id: TenantId, data_export_id: DataExportId) -> None:
+        """Remove the plan of an export that was never stored."""
         ...
 
     def save_chunks(
@@ -548,7 +545,7 @@ class ArchiveStore(Protocol):
     def discard_staging(
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
-        """Remove the segments, plan and chunks of an export; its archive stays."""
+        """Remove the segments and chunks of an export; plan and archive stay."""
         ...
 
     def find_archive(

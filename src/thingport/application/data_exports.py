@@ -1,0 +1,203 @@
+"""Scheduling data exports, and looking at them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thingport.application.ports import (
+    ArchiveStore,
+    CatalogueRepository,
+    Clock,
+    ControlDatabase,
+    IdSource,
+    OpenLake,
+)
+from thingport.domain.actor import Actor
+from thingport.domain.catalogue import PlacedThing
+from thingport.domain.data_export import (
+    DataExport,
+    DataExportRequest,
+    DataExportState,
+    Progress,
+    Selection,
+)
+from thingport.domain.errors import InvalidRequest, NotFound, ThingportError
+from thingport.domain.export_plan import ExportPlan
+from thingport.domain.ids import DataExportId
+from thingport.domain.permissions import Permission
+from thingport.domain.planning import check_request, plan_export
+from thingport.domain.thing_file_name import check_mask
+from thingport.domain.visibility import Visibility, visibility_of
+
+
+@dataclass(frozen=True, slots=True)
+class DataExportView:
+    """A data export as one actor may see it.
+
+    Attributes:
+        may_download: Whether the archive is there, and the actor still sees every
+            thing in it.
+    """
+
+    data_export: DataExport
+    may_download: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataExports:
+    """The use cases around data exports."""
+
+    control: ControlDatabase
+    open_lake: OpenLake
+    archives: ArchiveStore
+    clock: Clock
+    ids: IdSource
+
+    def schedule(self, actor: Actor, request: DataExportRequest) -> DataExport:
+        """Plan an export, and store it for the runners.
+
+        Visibility, names and the state of the data are fixed here.
+
+        Raises:
+            PermissionDenied: The actor may not export.
+            InvalidRequest: With every fault of the selection; nothing was stored.
+            ExportAlreadyActive: Another one is PENDING; nothing was stored.
+        """
+        actor.require(Permission.EXPORT_DATA)
+        data_export_id = DataExportId(self.ids.new_id())
+        plan = self._plan(actor, request)
+        data_export = DataExport(
+            id=data_export_id,
+            tenant_id=actor.tenant_id,
+            scheduled_by=actor.user_id,
+            scheduled_at=plan.scheduled_at,
+            name=request.name or f"data-export {plan.scheduled_at.isoformat()}",
+            selection=request.selection,
+            rendition=request.rendition,
+            progress=Progress(things_total=len(plan.files)),
+        )
+        self.archives.save_plan(data_export_id, plan)
+        try:
+            with self.control.for_tenant(actor.tenant_id) as tx:
+                tx.data_exports.add(data_export, slot=actor.tenant_id)
+        except ThingportError:
+            self.archives.discard_plan(actor.tenant_id, data_export_id)
+            raise
+        return data_export
+
+    def get(self, actor: Actor, data_export_id: DataExportId) -> DataExportView:
+        """Look at an export.
+
+        Seen by who scheduled it, and by who now sees every thing planned in it.
+
+        Raises:
+            PermissionDenied: The actor may not export.
+            NotFound: There is none that this actor can see.
+        """
+        actor.require(Permission.EXPORT_DATA)
+        with self.control.for_tenant(actor.tenant_id, read_only=True) as tx:
+            data_export = tx.data_exports.find(data_export_id)
+            if data_export is None:
+                raise NotFound
+            is_own = data_export.scheduled_by == actor.user_id
+            is_completed = data_export.state is DataExportState.COMPLETED
+            if is_own and not is_completed:
+                return DataExportView(data_export, may_download=False)
+            sees_all = self._sees_all(actor, data_export_id, tx.catalogue)
+        if not is_own and not sees_all:
+            raise NotFound
+        return DataExportView(data_export, may_download=is_completed and sees_all)
+
+    def _plan(self, actor: Actor, request: DataExportRequest) -> ExportPlan:
+        selection = request.selection
+        with self.control.for_tenant(actor.tenant_id, read_only=True) as tx:
+            definitions = tx.catalogue.get_definitions()
+            visibility = _visibility(actor, tx.catalogue)
+            faults = [
+                *_check_scope(selection, visibility, tx.catalogue),
+                *check_request(selection, definitions),
+                *check_mask(request.rendition.thing_file_name),
+            ]
+            if faults:
+                raise InvalidRequest(*faults)
+            things = _list_visible(selection, visibility, tx.catalogue)
+        with self.open_lake(actor.tenant_id) as lake:
+            snapshot = lake.current_snapshot()
+        return plan_export(
+            tenant_id=actor.tenant_id,
+            selection=selection,
+            rendition=request.rendition,
+            things=things,
+            definitions=definitions,
+            snapshot=snapshot,
+            scheduled_at=self.clock.now(),
+        )
+
+    def _sees_all(
+        self,
+        actor: Actor,
+        data_export_id: DataExportId,
+        catalogue: CatalogueRepository,
+    ) -> bool:
+        plan = self.archives.load_plan(actor.tenant_id, data_export_id)
+        visibility = _visibility(actor, catalogue)
+        seen = {
+            placed.thing.id
+            for placed in catalogue.iter_placed_things()
+            if visibility.sees_thing(placed)
+        }
+        return all(file.thing_id in seen for file in plan.files)
+
+
+def _visibility(actor: Actor, catalogue: CatalogueRepository) -> Visibility:
+    return visibility_of(actor.entity, catalogue.get_network())
+
+
+def _list_visible(
+    selection: Selection, visibility: Visibility, catalogue: CatalogueRepository
+) -> Sequence[PlacedThing]:
+    return [
+        placed
+        for placed in catalogue.iter_placed_things(
+            customer_id=selection.customer_id,
+            location_id=selection.location_id,
+            thing_id=selection.thing_id,
+        )
+        if visibility.sees_thing(placed)
+    ]
+
+
+def _check_scope(
+    selection: Selection, visibility: Visibility, catalogue: CatalogueRepository
+) -> Sequence[str]:
+    """Say what is wrong with the ids; the unseen is as unknown as the missing."""
+    faults: list[str] = []
+    customer_id, location_id = selection.customer_id, selection.location_id
+    if customer_id is not None:
+        customer = catalogue.find_customer(customer_id)
+        if customer is None or not visibility.sees_customer(customer.id):
+            faults.append("customerId: no such customer")
+    if location_id is not None:
+        location = catalogue.find_location(location_id)
+        if location is None or not visibility.sees_location(
+            location.id, location.customer_id
+        ):
+            faults.append("locationId: no such location")
+        elif customer_id not in {None, location.customer_id}:
+            faults.append("locationId: not a location of that customer")
+    if selection.thing_id is not None:
+        placed = catalogue.find_thing(selection.thing_id)
+        faults.extend(_check_thing(selection, visibility, placed))
+    return faults
+
+
+def _check_thing(
+    selection: Selection, visibility: Visibility, placed: PlacedThing | None
+) -> Sequence[str]:
+    if placed is None or not visibility.sees_thing(placed):
+        return ["thingId: no such thing"]
+    place = placed.location
+    if selection.location_id not in {None, place and place.id}:
+        return ["thingId: that thing does not stand at that location"]
+    if selection.customer_id not in {None, place and place.customer_id}:
+        return ["thingId: not a thing of that customer"]
+    return []

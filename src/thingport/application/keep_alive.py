@@ -1,0 +1,47 @@
+"""Keeping a lease fresh while long work goes on."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event, Thread
+
+from thingport.application.ports import Claim, Clock, ControlDatabase
+from thingport.domain.errors import LeaseLost, TransientError
+
+
+@contextmanager
+def keep_alive(
+    control: ControlDatabase, clock: Clock, lease: timedelta, claim: Claim
+) -> Generator[None]:
+    """Renew a lease three times in its length, until the block ends.
+
+    A lost lease ends the renewing in silence: the next write under the claim
+    says so, where it can be acted on.
+    """
+    done = Event()
+    thread = Thread(
+        target=_renew, args=(control, clock, lease, claim, done), daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _renew(
+    control: ControlDatabase,
+    clock: Clock,
+    lease: timedelta,
+    claim: Claim,
+    done: Event,
+) -> None:
+    while not done.wait(lease.total_seconds() / 3):
+        try:
+            with control.for_service() as tx:
+                tx.queue.heartbeat(claim, until=clock.now() + lease)
+        except TransientError:
+            continue
+        except LeaseLost:
+            return

@@ -1,0 +1,291 @@
+"""Running a data export: cut, render, seal, and say how it went."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import groupby
+
+from thingport.application.keep_alive import keep_alive
+from thingport.application.ports import (
+    ArchiveStore,
+    ChunkRenderer,
+    Claim,
+    Clock,
+    ControlDatabase,
+    Executor,
+    OpenLake,
+    RenderTask,
+)
+from thingport.domain.chunking import MAX_CHUNK_COST_BYTES, cut, row_cost_bytes
+from thingport.domain.data_export import Archive, ExportError, Phase, Progress
+from thingport.domain.errors import (
+    CorruptData,
+    CorruptSegment,
+    LeaseLost,
+    StoreUnavailable,
+    ThingportError,
+    TransientError,
+    WorkerDied,
+)
+from thingport.domain.export_plan import (
+    Chunk,
+    ExportPlan,
+    SurveyedSpan,
+    ThingSpan,
+    ThingSurvey,
+    WholeThings,
+)
+from thingport.domain.ids import ThingId
+from thingport.domain.segment import StoredSegment
+
+LEASE = timedelta(seconds=15)
+"""How long a runner may be silent before another one takes its export over."""
+
+MAX_ATTEMPTS = 3
+"""How often an export is tried when something passing stands in its way."""
+
+RETRY_PAUSE = timedelta(seconds=2)
+"""Pause before the second try; doubled for each one after it."""
+
+_PROGRESS_PAUSE_S = 0.25
+"""How often progress is stored: enough to watch, too seldom to cost anything."""
+
+_SURVEY_THINGS = 2_000
+"""Things surveyed by one query."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataExportRunner:
+    """Takes waiting exports and brings each to its end.
+
+    Whatever happens, and wherever the process dies, an export is continued from
+    its committed segments, by this runner or another one.
+    """
+
+    name: str
+    control: ControlDatabase
+    open_lake: OpenLake
+    archives: ArchiveStore
+    renderer: ChunkRenderer
+    executor: Executor
+    clock: Clock
+    max_chunk_cost_bytes: int = MAX_CHUNK_COST_BYTES
+
+    def claim(self) -> Claim | None:
+        """Take the longest waiting export; ``None`` if there is none."""
+        with self.control.for_service() as tx:
+            return tx.queue.claim(self.name, now=self.clock.now(), lease=LEASE)
+
+    def run(self, claim: Claim) -> None:
+        """Bring an export to its end, or give it back to be tried again.
+
+        Raises:
+            LeaseLost: Another runner took it over; nothing more was changed.
+        """
+        try:
+            with keep_alive(self.control, self.clock, LEASE, claim):
+                archive, progress = self._run(claim)
+        except TransientError as error:
+            self._try_later(claim, error)
+        except LeaseLost:
+            raise
+        except ThingportError as error:
+            self.fail(claim, _explain(error))
+        else:
+            advanced = claim.data_export.advance(progress)
+            finished = advanced.complete(archive, at=self.clock.now())
+            with self.control.for_service() as tx:
+                tx.queue.finish(claim, finished)
+            self._discard_staging(claim)
+
+    def fail(self, claim: Claim, error: ExportError) -> None:
+        """End an export with a reason; nothing of its archive stays."""
+        failed = claim.data_export.fail(error, at=self.clock.now())
+        with self.control.for_service() as tx:
+            tx.queue.finish(claim, failed)
+        self._discard_staging(claim)
+
+    def _try_later(self, claim: Claim, error: TransientError) -> None:
+        if claim.attempt >= MAX_ATTEMPTS:
+            self.fail(claim, _explain(error))
+            return
+        pause = RETRY_PAUSE * 2 ** (claim.attempt - 1)
+        with self.control.for_service() as tx:
+            tx.queue.release(claim, retry_at=self.clock.now() + pause)
+
+    def _discard_staging(self, claim: Claim) -> None:
+        data_export = claim.data_export
+        self.archives.discard_staging(data_export.tenant_id, data_export.id)
+
+    def _run(self, claim: Claim) -> tuple[Archive, Progress]:
+        data_export = claim.data_export
+        plan = self.archives.load_plan(data_export.tenant_id, data_export.id)
+        chunks = self._cut(claim, plan)
+        segments, progress = self._render(claim, plan, chunks)
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return self._seal(claim, plan, chunks, segments), progress
+            except CorruptSegment as damaged:
+                with self.control.for_service() as tx:
+                    tx.queue.forget_segment(claim, damaged.chunk_number)
+                segments, progress = self._render(claim, plan, chunks)
+        return self._seal(claim, plan, chunks, segments), progress
+
+    def _cut(self, claim: Claim, plan: ExportPlan) -> Sequence[Chunk]:
+        """Give the export's chunks: those of an earlier attempt, or new ones."""
+        tenant_id, data_export_id = plan.tenant_id, claim.data_export.id
+        known = self.archives.find_chunks(tenant_id, data_export_id)
+        if known is not None:
+            return known
+        self._save_progress(
+            claim, Progress(phase=Phase.CUTTING, things_total=len(plan.files))
+        )
+        with self.open_lake(tenant_id) as lake:
+            surveys: dict[ThingId, ThingSurvey] = {}
+            spans: dict[ThingId, Sequence[SurveyedSpan]] = {}
+            for layout, thing_ids in _iter_survey_groups(plan):
+                found = lake.survey(
+                    plan.snapshot, plan.layouts[layout], thing_ids, plan.period
+                )
+                surveys.update(found)
+                for thing_id in self._list_large(plan, layout, found):
+                    spans[thing_id] = lake.cut_thing(
+                        plan.snapshot,
+                        plan.layouts[layout],
+                        thing_id,
+                        plan.period,
+                        self.max_chunk_cost_bytes,
+                    )
+        chunks = cut(plan, surveys, spans, self.max_chunk_cost_bytes)
+        self.archives.save_chunks(tenant_id, data_export_id, chunks)
+        return chunks
+
+    def _list_large(
+        self, plan: ExportPlan, layout: int, surveys: Mapping[ThingId, ThingSurvey]
+    ) -> Sequence[ThingId]:
+        columns = len(plan.layouts[layout].columns)
+        return [
+            thing_id
+            for thing_id, it in surveys.items()
+            if row_cost_bytes(it.rows, columns, it.text_bytes)
+            > self.max_chunk_cost_bytes
+        ]
+
+    def _render(
+        self, claim: Claim, plan: ExportPlan, chunks: Sequence[Chunk]
+    ) -> tuple[Sequence[StoredSegment], Progress]:
+        """Render the chunks that have no segment yet; give all segments, in order."""
+        tally = _Tally(plan, chunks)
+        rendered = {it.index.chunk_number: it for it in self._list_segments(claim)}
+        for number, segment in rendered.items():
+            tally.add(chunks[number], segment)
+        self._save_progress(claim, tally.progress)
+        missing = [it for it in chunks if it.number not in rendered]
+        saved_at = time.monotonic()
+        for segment in self._iter_rendered(claim, missing):
+            tally.add(chunks[segment.index.chunk_number], segment)
+            if time.monotonic() - saved_at >= _PROGRESS_PAUSE_S:
+                self._save_progress(claim, tally.progress)
+                saved_at = time.monotonic()
+        return self._list_segments(claim), tally.progress
+
+    def _iter_rendered(
+        self, claim: Claim, chunks: Sequence[Chunk]
+    ) -> Iterator[StoredSegment]:
+        data_export = claim.data_export
+        tasks = (
+            RenderTask(
+                tenant_id=data_export.tenant_id,
+                data_export_id=data_export.id,
+                chunk=chunk,
+            )
+            for chunk in chunks
+        )
+        for segment in self.executor.run(tasks):
+            with self.control.for_service() as tx:
+                tx.queue.commit_segment(claim, segment)
+            yield segment
+
+    def _seal(
+        self,
+        claim: Claim,
+        plan: ExportPlan,
+        chunks: Sequence[Chunk],
+        segments: Sequence[StoredSegment],
+    ) -> Archive:
+        tally = _Tally(plan, chunks)
+        for chunk, segment in zip(chunks, segments, strict=True):
+            tally.add(chunk, segment)
+        self._save_progress(claim, replace(tally.progress, phase=Phase.SEALING))
+        sealed = self.archives.seal(
+            plan.tenant_id,
+            claim.data_export.id,
+            self.renderer.iter_archive(plan, chunks, segments),
+        )
+        return Archive(
+            size_bytes=sealed.size_bytes,
+            sha256=sealed.sha256,
+            things=len(plan.files),
+            rows=sum(
+                member.rows for segment in segments for member in segment.index.members
+            ),
+        )
+
+    def _list_segments(self, claim: Claim) -> Sequence[StoredSegment]:
+        with self.control.for_service() as tx:
+            return tx.queue.list_segments(claim.data_export.id)
+
+    def _save_progress(self, claim: Claim, progress: Progress) -> None:
+        with self.control.for_service() as tx:
+            tx.queue.save_progress(claim, progress)
+
+
+class _Tally:
+    """Adds up what is done."""
+
+    def __init__(self, plan: ExportPlan, chunks: Sequence[Chunk]) -> None:
+        self.progress = Progress(
+            phase=Phase.RENDERING,
+            things_total=len(plan.files),
+            rows_total=sum(it.rows for it in chunks),
+        )
+
+    def add(self, chunk: Chunk, segment: StoredSegment) -> None:
+        done = self.progress
+        self.progress = replace(
+            done,
+            things_done=done.things_done + _count_things(chunk),
+            rows_done=done.rows_done + chunk.rows,
+            bytes_written=done.bytes_written + segment.index.size_bytes,
+        )
+
+
+def _count_things(chunk: Chunk) -> int:
+    """Count the things that a chunk ends; a span counts when it is the last."""
+    match chunk:
+        case WholeThings():
+            return chunk.end_file - chunk.first_file
+        case ThingSpan():
+            return int(chunk.is_last)
+
+
+def _iter_survey_groups(plan: ExportPlan) -> Iterator[tuple[int, Sequence[ThingId]]]:
+    for layout, files in groupby(plan.files, key=lambda it: it.layout):
+        thing_ids = [it.thing_id for it in files]
+        for start in range(0, len(thing_ids), _SURVEY_THINGS):
+            yield layout, thing_ids[start : start + _SURVEY_THINGS]
+
+
+def _explain(error: ThingportError) -> ExportError:
+    """Say what stopped an export, by the type of the error."""
+    match error:
+        case WorkerDied():
+            code = "WORKER_DIED"
+        case StoreUnavailable():
+            code = "STORE_UNAVAILABLE"
+        case CorruptData():
+            code = "CORRUPT_DATA"
+        case _:
+            code = "INTERNAL_ERROR"
+    return ExportError(code, f"The archive could not be made: {error}.")

@@ -1,0 +1,19 @@
+"""Every implementation of the control database, for the tests of its port."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from thingport.adapters.sql.database import SqlControlDatabase
+from thingport.adapters.sql.engine import open_engine, sqlite_url
+from thingport.adapters.sql.migrate import upgrade
+from thingport.application.ports import ControlDatabase
+
+
+@pytest.fixture(params=["sqlite"])
+def control_database(tmp_path: Path) -> Iterator[ControlDatabase]:
+    engine = open_engine(sqlite_url(tmp_path / "control.db"))
+    upgrade(engine)
+    yield SqlControlDatabase(engine)
+    engine.dispose()
