@@ -1,0 +1,110 @@
+"""The data exports of one tenant, in a table."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from thingport.adapters.sql import json_codec
+from thingport.adapters.sql.export_tables import data_exports
+from thingport.domain.data_export import DataExport, DataExportState
+from thingport.domain.errors import ExportAlreadyActive
+from thingport.domain.ids import DataExportId, TenantId
+
+_RETRY_AFTER = timedelta(seconds=5)
+"""When a refused caller may ask again; many exports take no longer."""
+
+
+class SqlDataExportRepository:
+    """The data exports of one tenant; no statement of it reaches another's rows."""
+
+    def __init__(self, connection: Connection, tenant_id: TenantId) -> None:
+        self._connection = connection
+        self._tenant_id = tenant_id
+
+    def add(self, data_export: DataExport, *, slot: str) -> None:
+        """Store a new PENDING one.
+
+        The database itself keeps slots from being held twice, so that of two
+        which come at the same time one is refused.
+
+        Raises:
+            ExportAlreadyActive: Another one holds the slot; nothing was stored.
+        """
+        values = _to_values(data_export)
+        values.update(tenant_id=self._tenant_id, slot=slot)
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(insert(data_exports).values(values))
+        except IntegrityError as error:
+            active_id = self._find_active(slot)
+            if active_id is None:
+                raise
+            raise ExportAlreadyActive(active_id, retry_after=_RETRY_AFTER) from error
+
+    def find(self, data_export_id: DataExportId) -> DataExport | None:
+        """Give a data export, or ``None``."""
+        row = self._connection.execute(
+            select(data_exports).where(
+                data_exports.c.tenant_id == self._tenant_id,
+                data_exports.c.id == data_export_id,
+            )
+        ).one_or_none()
+        return None if row is None else to_data_export(row)
+
+    def _find_active(self, slot: str) -> str | None:
+        return self._connection.execute(
+            select(data_exports.c.id).where(
+                data_exports.c.tenant_id == self._tenant_id,
+                data_exports.c.slot == slot,
+                data_exports.c.state == DataExportState.PENDING,
+            )
+        ).scalar_one_or_none()
+
+
+def _to_values(data_export: DataExport) -> dict[str, Any]:
+    return {
+        "id": data_export.id,
+        "scheduled_by": data_export.scheduled_by,
+        "scheduled_at": data_export.scheduled_at,
+        "name": data_export.name,
+        "selection": json_codec.encode_selection(data_export.selection),
+        "rendition": json_codec.encode_rendition(data_export.rendition),
+        "fencing_token": 0,
+        "attempt": 0,
+        **to_outcome_values(data_export),
+    }
+
+
+def to_outcome_values(data_export: DataExport) -> dict[str, Any]:
+    """Give the columns that change when an export ends."""
+    return {
+        "state": data_export.state,
+        "progress": json_codec.encode_progress(data_export.progress),
+        "finished_at": data_export.finished_at,
+        "archive": json_codec.encode_archive(data_export.archive),
+        "error": json_codec.encode_error(data_export.error),
+    }
+
+
+def to_data_export(row: Row[Any]) -> DataExport:
+    """Give a data export from its row.
+
+    Raises:
+        CorruptData: A JSON column holds what nobody here wrote.
+    """
+    return DataExport(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        scheduled_by=row.scheduled_by,
+        scheduled_at=row.scheduled_at,
+        name=row.name,
+        selection=json_codec.decode_selection(row.selection),
+        rendition=json_codec.decode_rendition(row.rendition),
+        state=row.state,
+        progress=json_codec.decode_progress(row.progress),
+        finished_at=row.finished_at,
+        archive=json_codec.decode_archive(row.archive),
+        error=json_codec.decode_error(row.error),
+    )

@@ -1,0 +1,65 @@
+"""Bringing the schema of a control database up to date."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from thingport.adapters.sql.failures import explain, sqlite_error_name
+from thingport.domain.errors import StoreUnavailable, UnusableDataDirectory
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: Engine) -> None:
+    """Migrate a database to the newest schema; an empty one gets all of it.
+
+    One transaction: it is migrated, or as it was. Processes that start at the
+    same time take turns, and all but the first find nothing to do.
+
+    Raises:
+        UnusableDataDirectory: A newer release made the database, or it cannot
+            be opened or written; nothing was changed.
+        StoreUnavailable: Another process keeps it busy; nothing was changed.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    try:
+        with engine.begin() as connection:
+            _refuse_newer(connection, ScriptDirectory.from_config(config))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        explained = explain(error)
+        if isinstance(explained, StoreUnavailable) and _is_busy(error):
+            raise explained from error
+        raise UnusableDataDirectory(
+            _place(engine), f"the control database cannot be used: {error.orig}"
+        ) from error
+
+
+def _refuse_newer(connection: Connection, scripts: ScriptDirectory) -> None:
+    known = {script.revision for script in scripts.walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_heads()
+    unknown = sorted(set(found) - known)
+    if unknown:
+        raise UnusableDataDirectory(
+            _place(connection.engine),
+            f"a newer release of Thingport made it (schema {', '.join(unknown)}); "
+            "use that release or a later one",
+        )
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    name = sqlite_error_name(error)
+    return name is None or name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _place(engine: Engine) -> str:
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        return str(Path(engine.url.database).parent)
+    return engine.url.render_as_string(hide_password=True)

@@ -1,0 +1,151 @@
+"""What every repository of data exports keeps of its promise."""
+
+from datetime import timedelta
+
+import pytest
+
+from builders import NOON, a_data_export, an_archive, an_id
+from stored_tenants import StoredTenant, store_tenant
+from thingport.application.ports import ControlDatabase
+from thingport.domain.data_export import (
+    DataExport,
+    ExportError,
+    Phase,
+    Progress,
+    Rendition,
+    Selection,
+    TimestampFormat,
+)
+from thingport.domain.errors import ExportAlreadyActive
+from thingport.domain.ids import (
+    CustomerId,
+    LocationId,
+    MetricId,
+    ProductModelId,
+    ThingDefinitionId,
+    ThingId,
+)
+from thingport.domain.metric import MetricAnywhere, MetricOfDefinition, MetricOfPart
+from thingport.domain.period import Period
+
+LEASE = timedelta(seconds=15)
+
+
+@pytest.fixture
+def tenant(control_database: ControlDatabase) -> StoredTenant:
+    return store_tenant(control_database)
+
+
+def _scheduled(tenant: StoredTenant, **overrides: object) -> DataExport:
+    return a_data_export(tenant_id=tenant.id, scheduled_by=tenant.user.id, **overrides)
+
+
+def _add(control: ControlDatabase, data_export: DataExport, slot: str) -> None:
+    with control.for_tenant(data_export.tenant_id) as tx:
+        tx.data_exports.add(data_export, slot=slot)
+
+
+def _end(control: ControlDatabase, ended: DataExport) -> None:
+    with control.for_service() as tx:
+        claim = tx.queue.claim("runner", now=NOON, lease=LEASE)
+        assert claim is not None
+        tx.queue.finish(claim, ended)
+
+
+def test_what_was_stored_is_found(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    data_export = _scheduled(
+        tenant,
+        name='all "of" it, é 🙂',
+        scheduled_at=NOON + timedelta(milliseconds=1),
+        selection=Selection(
+            customer_id=CustomerId("c"),
+            location_id=LocationId("l"),
+            thing_id=ThingId("t"),
+            qualified_metrics=(
+                MetricOfPart(MetricId("m"), ProductModelId("p")),
+                MetricAnywhere(MetricId("m")),
+                MetricOfDefinition(MetricId("m"), ThingDefinitionId("d")),
+            ),
+            period=Period(None, -5),
+        ),
+        rendition=Rendition(
+            thing_file_name="${thing.name}",
+            hash_thing_file_name=True,
+            include_unit=True,
+            timestamp_format=TimestampFormat.EPOCH_MILLIS,
+        ),
+        progress=Progress(phase=Phase.CUTTING, things_total=9),
+    )
+    _add(control_database, data_export, slot="s")
+
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.find(data_export.id) == data_export
+
+
+def test_another_tenants_export_is_not_found(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    data_export = _scheduled(tenant)
+    _add(control_database, data_export, slot="s")
+
+    with control_database.for_tenant(store_tenant(control_database).id) as tx:
+        assert tx.data_exports.find(data_export.id) is None
+
+
+def test_a_second_active_export_is_refused_with_the_first_ones_id(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    first, second = _scheduled(tenant), _scheduled(tenant)
+    _add(control_database, first, slot="s")
+
+    with pytest.raises(ExportAlreadyActive) as refusal:
+        _add(control_database, second, slot="s")
+
+    assert refusal.value.active_id == first.id
+    assert refusal.value.retry_after == timedelta(seconds=5)
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.find(second.id) is None
+
+
+def test_the_transaction_goes_on_after_a_refusal(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    first, second = _scheduled(tenant), _scheduled(tenant)
+    with control_database.for_tenant(tenant.id) as tx:
+        tx.data_exports.add(first, slot="s")
+        with pytest.raises(ExportAlreadyActive):
+            tx.data_exports.add(second, slot="s")
+
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.find(first.id) == first
+
+
+def test_other_slots_and_other_tenants_are_not_in_the_way(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    other = store_tenant(control_database)
+
+    _add(control_database, _scheduled(tenant), slot="s")
+    _add(control_database, _scheduled(tenant), slot="t")
+    _add(control_database, _scheduled(other), slot="s")
+
+
+@pytest.mark.parametrize("way", ["completed", "failed"])
+def test_an_ended_export_frees_its_slot_and_keeps_its_outcome(
+    control_database: ControlDatabase, tenant: StoredTenant, way: str
+) -> None:
+    first = _scheduled(tenant, id=an_id())
+    _add(control_database, first, slot="s")
+    at = NOON + timedelta(minutes=1)
+    ended = (
+        first.complete(an_archive(size_bytes=2**40, rows=7), at=at)
+        if way == "completed"
+        else first.fail(ExportError("CORRUPT_DATA", "a file is gone"), at=at)
+    )
+    _end(control_database, ended)
+
+    _add(control_database, _scheduled(tenant), slot="s")
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.find(first.id) == ended
