@@ -1,0 +1,1 @@
+"""Catalogue files: YAML and JSON, with the line of everything in them."""
