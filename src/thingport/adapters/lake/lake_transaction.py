@@ -1,0 +1,129 @@
+"""What can be done to a lake within one transaction."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from thingport.adapters.lake.arrow import ArrowTable
+from thingport.adapters.lake.durability import make_directory, new_files_made_durable
+from thingport.adapters.lake.lake_names import (
+    COLUMN_TYPES,
+    KEY_COLUMNS,
+    column_name,
+    qualified,
+    quote,
+    table_name,
+)
+from thingport.domain.errors import CorruptData
+from thingport.domain.ids import MetricId, ThingDefinitionId
+from thingport.domain.metric import ValueType
+
+TableColumns = Mapping[str, str]
+"""The columns of a table: name and type, as the engine names it."""
+
+
+class LakeTransaction:
+    """One transaction of the writer lane; made by it, and used inside it only.
+
+    Attributes:
+        tables: The columns of every table that is known, those that this
+            transaction makes included.
+    """
+
+    def __init__(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        data_dir: Path,
+        tables: dict[str, TableColumns],
+        allocate_written_seqs: Callable[[int], int],
+    ) -> None:
+        self._engine = engine
+        self._data_dir = data_dir
+        self.tables = tables
+        self.allocate_written_seqs = allocate_written_seqs
+
+    def insert(
+        self,
+        thing_definition_id: ThingDefinitionId,
+        value_types: Mapping[MetricId, ValueType],
+        rows: str,
+        views: Mapping[str, ArrowTable],
+    ) -> None:
+        """Insert rows, sorted as they are read; makes table and columns if missing.
+
+        The new files are durable when it returns; they count from the commit on.
+
+        Args:
+            thing_definition_id: Whose table it is.
+            value_types: The metrics that the rows have, in the order of columns.
+            rows: The query that gives them: thing, ts, written_seq, and a column
+                for each metric.
+            views: The tables that the query names.
+
+        Raises:
+            CorruptData: The lake keeps values of another type for a metric.
+        """
+        table = table_name(thing_definition_id)
+        wanted = {
+            column_name(metric_id): COLUMN_TYPES[value_type]
+            for metric_id, value_type in value_types.items()
+        }
+        self._ensure(table, wanted)
+        columns = ", ".join(quote(it) for it in (*KEY_COLUMNS, *wanted))
+        directory = self._data_dir / "main" / table
+        make_directory(directory)
+        with self._registered(views), new_files_made_durable(directory):
+            self._engine.execute(
+                f"INSERT INTO {qualified(table)} ({columns}) {rows}"
+                " ORDER BY thing, ts, written_seq"
+            )
+
+    def count(self, query: str) -> int:
+        """Give the one number that a query asks for."""
+        row = self._engine.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _registered(self, views: Mapping[str, ArrowTable]) -> Generator[None]:
+        for name, view in views.items():
+            self._engine.register(name, view)
+        try:
+            yield
+        finally:
+            for name in views:
+                self._engine.unregister(name)
+
+    def _ensure(self, table: str, wanted: TableColumns) -> None:
+        known = self.tables.get(table, {})
+        if not wanted.keys() <= known.keys():
+            known = self._extend(table, wanted)
+            self.tables[table] = known
+        for name, type_ in wanted.items():
+            if known[name] != type_:
+                raise CorruptData(
+                    f"the lake keeps {known[name]} in {table}.{name}, not {type_}"
+                )
+
+    def _extend(self, table: str, wanted: TableColumns) -> TableColumns:
+        """Add what a table lacks, whoever made it; give the columns it has then."""
+        columns = ", ".join(
+            f"{quote(name)} {type_}"
+            for name, type_ in {**KEY_COLUMNS, **wanted}.items()
+        )
+        self._engine.execute(
+            f"CREATE TABLE IF NOT EXISTS {qualified(table)} ({columns})"
+        )
+        known = self._describe(table)
+        missing = [it for it in wanted if it not in known]
+        for name in missing:
+            self._engine.execute(
+                f"ALTER TABLE {qualified(table)}"
+                f" ADD COLUMN {quote(name)} {wanted[name]}"
+            )
+        return {**known, **{it: wanted[it] for it in missing}}
+
+    def _describe(self, table: str) -> TableColumns:
+        rows = self._engine.execute(f"DESCRIBE {qualified(table)}").fetchall()
+        return {str(row[0]): str(row[1]) for row in rows}

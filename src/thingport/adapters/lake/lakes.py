@@ -1,0 +1,90 @@
+"""The lakes of all tenants, each opened when it is first asked for."""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
+from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.lake.writer_lane import WriterLane
+from thingport.domain.ids import TenantId
+
+AllocateWrittenSeqs = Callable[[TenantId, int], int]
+"""Reserves successive numbers for a tenant's readings, and gives the first."""
+
+
+class Lakes:
+    """Readers and writers by tenant. Threads may share it; processes make their own.
+
+    Args:
+        lakes_dir: Folder of all lakes.
+        temp_dir: Folder for temporary files.
+        allocate_written_seqs: Orders what is written.
+        memory_mb: Memory of each engine, in 10^6 bytes.
+        group_commit_pause: How long a write waits for others.
+    """
+
+    def __init__(
+        self,
+        lakes_dir: Path,
+        *,
+        temp_dir: Path,
+        allocate_written_seqs: AllocateWrittenSeqs,
+        memory_mb: int = 512,
+        group_commit_pause: timedelta = DEFAULT_PAUSE,
+    ) -> None:
+        self._lakes_dir = lakes_dir
+        self._temp_dir = temp_dir
+        self._allocate_written_seqs = allocate_written_seqs
+        self._memory_mb = memory_mb
+        self._group_commit_pause = group_commit_pause
+        self._gate = threading.Lock()
+        self._readers: dict[TenantId, DuckLakeReader] = {}
+        self._writers: dict[TenantId, GroupCommitWriter] = {}
+
+    @contextmanager
+    def open_reader(self, tenant_id: TenantId) -> Generator[DuckLakeReader]:
+        """Lend the reader of a tenant's lake."""
+        with self._gate:
+            reader = self._readers.get(tenant_id)
+            if reader is None:
+                reader = self._readers[tenant_id] = DuckLakeReader(
+                    self._lakes_dir,
+                    tenant_id,
+                    temp_dir=self._temp_dir,
+                    memory_mb=self._memory_mb,
+                )
+        yield reader
+
+    def writer(self, tenant_id: TenantId) -> GroupCommitWriter:
+        """Give the writer of a tenant's lake."""
+        with self._gate:
+            writer = self._writers.get(tenant_id)
+            if writer is None:
+                writer = self._writers[tenant_id] = GroupCommitWriter(
+                    self.new_lane(tenant_id), pause=self._group_commit_pause
+                )
+        return writer
+
+    def new_lane(self, tenant_id: TenantId) -> WriterLane:
+        """Open the writer lane of a tenant's lake once more; the caller closes it."""
+        return WriterLane(
+            self._lakes_dir,
+            tenant_id,
+            partial(self._allocate_written_seqs, tenant_id),
+            temp_dir=self._temp_dir,
+            memory_mb=self._memory_mb,
+        )
+
+    def close(self) -> None:
+        """Wait for writes under way, then let go of all lakes."""
+        with self._gate:
+            for writer in self._writers.values():
+                writer.close()
+            for reader in self._readers.values():
+                reader.close()
+            self._writers.clear()
+            self._readers.clear()

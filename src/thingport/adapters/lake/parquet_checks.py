@@ -1,0 +1,177 @@
+"""Whether a Parquet file can be stored whole: told before anything is stored."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from thingport.adapters.lake.parquet_source import ParquetSource, SourceColumn
+from thingport.domain.errors import InvalidRequest
+from thingport.domain.ids import ThingDefinitionId
+from thingport.domain.metric import Metric, ValueDoesNotFit, parse_value
+from thingport.domain.period import MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS
+
+MAX_FAULTS = 20
+"""Most faults told at once; one is often in every row."""
+
+_NAMED_SERIALS = 5
+"""How many unknown serial numbers are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What a file has in it.
+
+    Attributes:
+        rows: Rows with at least one value; the others are skipped.
+    """
+
+    rows: int
+    values: int
+    things: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetChecks:
+    """The checks of one file.
+
+    Attributes:
+        engine: Has the view ``things``.
+        definitions: By their place; that place is what the view names.
+        metrics: The metrics of each definition by name, those without plain
+            values left out.
+    """
+
+    engine: duckdb.DuckDBPyConnection
+    source: ParquetSource
+    definitions: Sequence[ThingDefinitionId]
+    metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]]
+
+    def check(self) -> IngestReport:
+        """Read the whole file once, in bounded memory.
+
+        Raises:
+            InvalidRequest: With each fault, by column and row.
+        """
+        self._refuse(self._iter_unknown_columns())
+        self._refuse(self._iter_faulty_keys())
+        report, misfits = self._scan_values()
+        self._refuse(
+            self._explain(place, column, row) for place, column, row in misfits
+        )
+        return report
+
+    def _refuse(self, faults: Iterator[str]) -> None:
+        told = [fault for fault, _ in zip(faults, range(MAX_FAULTS), strict=False)]
+        if told:
+            raise InvalidRequest(*told)
+
+    def _iter_unknown_columns(self) -> Iterator[str]:
+        known = {name for metrics in self.metrics.values() for name in metrics}
+        for column in self.source.columns:
+            if column.name not in known:
+                yield (
+                    f"column {column.name!r}: no thing definition has a metric"
+                    " of that name"
+                )
+
+    def _iter_faulty_keys(self) -> Iterator[str]:
+        per_ms = self.source.instants_per_ms
+        low, high = MIN_TIMESTAMP_MS * per_ms, (MAX_TIMESTAMP_MS + 1) * per_ms
+        conditions = {
+            "serial IS NULL": "thing: a serial number is due in every row",
+            "instant IS NULL": "timestamp: one is due in every row",
+            f"instant < {low} OR instant >= {high}": (
+                "timestamp: it is not within 1900 to 9999"
+            ),
+            f"instant % {per_ms} <> 0": (
+                "timestamp: it has a fraction of a millisecond"
+            ),
+        }
+        firsts = ", ".join(f"min(row_number) FILTER ({it})" for it in conditions)
+        found = self._one(f"SELECT {firsts} FROM {self.source.relation}")  # noqa: S608  # quoted names
+        for row_number, fault in zip(found, conditions.values(), strict=True):
+            if row_number is not None:
+                yield f"row {int(str(row_number)) + 1}, {fault}"
+        yield from self._iter_unknown_serials()
+
+    def _iter_unknown_serials(self) -> Iterator[str]:
+        unknown = self.engine.execute(
+            f"SELECT serial, count(*) OVER () FROM {self.source.relation}"  # noqa: S608  # quoted names
+            " ANTI JOIN things USING (serial) WHERE serial IS NOT NULL"
+            f" GROUP BY serial ORDER BY min(row_number) LIMIT {_NAMED_SERIALS}"
+        ).fetchall()
+        if unknown:
+            named = ", ".join(str(row[0]) for row in unknown)
+            more = int(unknown[0][1]) - len(unknown)
+            rest = f" and {more} more" if more else ""
+            yield f"column 'thing': no things with serial numbers {named}{rest}"
+
+    def _scan_values(
+        self,
+    ) -> tuple[IngestReport, Sequence[tuple[int, SourceColumn, int]]]:
+        """Count everything, and find the first misfit of each column and kind."""
+        columns = self.source.columns
+        values = " + ".join(f"count({it.alias})" for it in columns) or "0"
+        misfits = "".join(f", {self._first_misfit(it)}" for it in columns)
+        scanned = self.engine.execute(
+            f"SELECT definition, count(*) FILTER ({self.source.has_values}),"  # noqa: S608  # quoted names
+            f" {values}, count(DISTINCT serial) FILTER ({self.source.has_values})"
+            f"{misfits} FROM {self.source.relation} JOIN things USING (serial)"
+            " GROUP BY definition ORDER BY definition"
+        ).fetchall()
+        report = IngestReport(
+            rows=sum(it[1] for it in scanned),
+            values=sum(it[2] for it in scanned),
+            things=sum(it[3] for it in scanned),
+        )
+        found = [
+            (int(it[0]), column, int(row))
+            for it in scanned
+            for column, row in zip(columns, it[4:], strict=True)
+            if row is not None
+        ]
+        return report, sorted(found, key=lambda it: it[2])
+
+    def _first_misfit(self, column: SourceColumn) -> str:
+        """Ask for the first row whose value is not one for its thing's metric."""
+        by_condition: dict[str, list[int]] = {}
+        for place, definition in enumerate(self.definitions):
+            metric = self.metrics[definition].get(column.name)
+            misfit = column.misfit(metric.value_type) if metric else None
+            condition = "true" if misfit is None else misfit or "false"
+            by_condition.setdefault(condition, []).append(place)
+        cases = " ".join(
+            f"WHEN definition IN ({', '.join(map(str, places))}) THEN {condition}"
+            for condition, places in by_condition.items()
+        )
+        return (
+            f"min(row_number) FILTER ({column.alias} IS NOT NULL AND CASE {cases} END)"
+        )
+
+    def _explain(self, place: int, column: SourceColumn, row_number: int) -> str:
+        serial, value = self._one(
+            f"SELECT serial, {column.alias} FROM {self.source.relation}"  # noqa: S608  # quoted names
+            f" WHERE row_number = {row_number:d}"
+        )
+        metric = self.metrics[self.definitions[place]].get(column.name)
+        return (
+            f"row {row_number + 1} (thing {serial}), column {column.name!r}:"
+            f" {_reason(metric, column, value)}"
+        )
+
+    def _one(self, query: str) -> Sequence[object]:
+        row: Sequence[object] | None = self.engine.execute(query).fetchone()
+        return row or ()
+
+
+def _reason(metric: Metric | None, column: SourceColumn, value: object) -> str:
+    if metric is None:
+        return "the thing has no such metric"
+    if column.misfit(metric.value_type) is None:
+        return f"not a {metric.value_type}: the column holds {column.type}"
+    try:
+        parse_value(metric.value_type, value)
+    except ValueDoesNotFit as misfit:
+        return str(misfit)
+    return f"not a {metric.value_type}"

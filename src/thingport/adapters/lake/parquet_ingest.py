@@ -1,0 +1,141 @@
+"""Bulk readings of many things, from one Parquet file, all or none."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from thingport.adapters.lake.failures import explain
+from thingport.adapters.lake.lake_names import COLUMN_TYPES, column_name, quote
+from thingport.adapters.lake.lake_transaction import LakeTransaction
+from thingport.adapters.lake.parquet_checks import IngestReport, ParquetChecks
+from thingport.adapters.lake.parquet_source import (
+    ParquetSource,
+    open_source,
+    things_table,
+)
+from thingport.adapters.lake.writer_lane import WriterLane
+from thingport.domain.errors import CorruptData, InvalidRequest
+from thingport.domain.ids import ThingDefinitionId, ThingId
+from thingport.domain.metric import Metric
+
+Progress = Callable[[int, int], None]
+"""Told how many definitions are stored, of how many."""
+
+
+def ingest_parquet(
+    path: Path,
+    things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+    metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
+    lane: WriterLane,
+    progress: Progress = lambda _done, _total: None,
+) -> IngestReport:
+    """Store a file's readings in one commit; returns when they are durable.
+
+    Columns: ``thing`` (serial number), ``timestamp`` (UTC milliseconds, or a
+    timestamp, taken as UTC), one for each metric, by name. Of two values for one
+    thing, metric and timestamp the one further down the file wins. Everything is
+    checked before the first row is stored. Memory is bounded by the lane's
+    engine, whatever the size of the file.
+
+    Args:
+        path: The file. It must not change meanwhile.
+        things: Id and definition of each thing, by serial number.
+        metrics: The metrics of each definition, inherited ones too, by name.
+        lane: The way into the tenant's lake; held while the rows are stored.
+        progress: Told before the first definition, and after each.
+
+    Raises:
+        InvalidRequest: The file cannot be stored as it is; with every fault.
+            Nothing was stored.
+        StoreUnavailable: The lake is away; nothing was stored.
+    """
+    definitions = sorted({definition for _, definition in things.values()})
+    plain = {
+        definition: {
+            name: metric
+            for name, metric in metrics.get(definition, {}).items()
+            if metric.is_exportable
+        }
+        for definition in {*definitions, *metrics}
+    }
+    source, report = _check(path, things, definitions, plain, lane)
+    if report.rows:
+        _Storing(source, things, definitions, plain, progress).store_in(lane)
+    return report
+
+
+def _check(
+    path: Path,
+    things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+    definitions: Sequence[ThingDefinitionId],
+    metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
+    lane: WriterLane,
+) -> tuple[ParquetSource, IngestReport]:
+    with lane.open_engine() as engine:
+        source = open_source(engine, path)
+        engine.register("things", things_table(things, definitions))
+        try:
+            report = ParquetChecks(engine, source, definitions, metrics).check()
+        except duckdb.Error as error:
+            explained = explain(error)
+            if isinstance(explained, CorruptData):
+                raise InvalidRequest(f"{path}: it cannot be read: {error}") from error
+            raise explained or error from error
+    return source, report
+
+
+class _Storing:
+    """How the rows of a checked file get into the lake."""
+
+    def __init__(
+        self,
+        source: ParquetSource,
+        things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+        definitions: Sequence[ThingDefinitionId],
+        metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
+        progress: Progress,
+    ) -> None:
+        self._source = source
+        self._things = things
+        self._definitions = definitions
+        self._metrics = metrics
+        self._progress = progress
+
+    def store_in(self, lane: WriterLane) -> None:
+        lane.commit(self._store)
+
+    def _store(self, transaction: LakeTransaction) -> None:
+        names = {it.name for it in self._source.columns}
+        views = {"things": things_table(self._things, self._definitions)}
+        total = transaction.count(f"SELECT count(*) FROM {self._source.relation}")  # noqa: S608  # quoted names
+        first = transaction.allocate_written_seqs(total)
+        self._progress(0, len(self._definitions))
+        for place, definition in enumerate(self._definitions):
+            metrics = [
+                it for it in self._metrics[definition].values() if it.name in names
+            ]
+            if metrics:
+                transaction.insert(
+                    definition,
+                    {it.id: it.value_type for it in metrics},
+                    self._rows(place, metrics, first),
+                    views,
+                )
+            self._progress(place + 1, len(self._definitions))
+
+    def _rows(self, place: int, metrics: Sequence[Metric], first: int) -> str:
+        aliases = {it.name: it.alias for it in self._source.columns}
+        values = "".join(
+            f", {aliases[it.name]}::{COLUMN_TYPES[it.value_type]}"
+            f" AS {quote(column_name(it.id))}"
+            for it in metrics
+        )
+        # Numbered by their place in the file, so that the later row wins.
+        return (
+            "SELECT thing_id AS thing,"  # noqa: S608  # quoted names
+            f" (instant // {self._source.instants_per_ms})::BIGINT AS ts,"
+            f" row_number + {first:d} AS written_seq{values}"
+            f" FROM {self._source.relation} JOIN things USING (serial)"
+            f" WHERE definition = {place:d} AND ({self._source.has_values})"
+        )

@@ -1,0 +1,198 @@
+"""The one lane through which everything enters a lake."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from thingport.adapters.lake.durability import make_directory, sync
+from thingport.adapters.lake.engine import attach, open_engine
+from thingport.adapters.lake.failures import STORE, is_locked, writing_failures
+from thingport.adapters.lake.lake_names import CATALOGUE_FILE, LOCK_FILE, lake_directory
+from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
+from thingport.domain.errors import StoreUnavailable
+from thingport.domain.ids import TenantId
+
+MAX_COMMIT_TRIES = 6
+"""How often a commit is tried while another process has the catalogue locked."""
+
+_FIRST_PAUSE_S = 0.02
+"""Pause before the second try; doubled for each one after it."""
+
+_LOCK_PAUSE_S = 0.005
+"""How often a waiting process looks whether the lane is free."""
+
+
+class WriterLane:
+    """Commits to one lake, one after the other, over all threads and processes.
+
+    Embedded catalogues take one writer at a time and two that meet fail, so all
+    writers take turns by a lock on a file; the lock ends with its process. The
+    lake is made by the first commit.
+
+    Args:
+        lakes_dir: Folder of all lakes.
+        tenant_id: Whose lake it is.
+        allocate_written_seqs: Reserves successive numbers and gives the first;
+            called inside the lane, so that numbers grow in the order of commits.
+        temp_dir: Folder for temporary files.
+        memory_mb: Memory of the engine, in 10^6 bytes.
+        threads: Threads of the engine.
+        patience: How long to wait for one's turn.
+    """
+
+    def __init__(  # noqa: PLR0913  # limits with defaults
+        self,
+        lakes_dir: Path,
+        tenant_id: TenantId,
+        allocate_written_seqs: Callable[[int], int],
+        *,
+        temp_dir: Path,
+        memory_mb: int = 512,
+        threads: int = 1,
+        patience: timedelta = timedelta(seconds=60),
+    ) -> None:
+        self._directory = lake_directory(lakes_dir, tenant_id)
+        self._allocate_written_seqs = allocate_written_seqs
+        self._temp_dir = temp_dir
+        self._memory_mb = memory_mb
+        self._threads = threads
+        self._patience_s = patience.total_seconds()
+        self._turn = threading.Lock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._tables: dict[str, TableColumns] = {}
+
+    def commit(self, store: Callable[[LakeTransaction], None]) -> None:
+        """Run ``store`` in one transaction; returns when all of it is durable.
+
+        ``store`` is run again from the start if the catalogue is locked.
+
+        Raises:
+            StoreUnavailable: The lake is away, or it was not our turn for too
+                long; nothing was stored.
+            CorruptData: The lake is damaged; nothing was stored.
+        """
+        with self._turn, writing_failures(), self._locked():
+            for tries in range(1, MAX_COMMIT_TRIES + 1):
+                try:
+                    self._commit_once(store)
+                except duckdb.Error as error:
+                    self._forget()
+                    if tries == MAX_COMMIT_TRIES or not is_locked(error):
+                        raise
+                    time.sleep(_FIRST_PAUSE_S * 2 ** (tries - 1))
+                else:
+                    return
+
+    def open_engine(self) -> duckdb.DuckDBPyConnection:
+        """Start an engine within the lane's limits, apart from the lake."""
+        return open_engine(
+            memory_mb=self._memory_mb, threads=self._threads, temp_dir=self._temp_dir
+        )
+
+    def close(self) -> None:
+        """Wait for a commit under way, then let go of the lake."""
+        with self._turn:
+            self._forget()
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        make_directory(self._directory)
+        lock = os.open(
+            self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
+        )
+        try:
+            self._wait_for(lock)
+            yield
+        finally:
+            os.close(lock)
+
+    def _wait_for(self, lock: int) -> None:
+        give_up_at = time.monotonic() + self._patience_s
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= give_up_at:
+                    raise StoreUnavailable(
+                        STORE, "another process is writing"
+                    ) from None
+                time.sleep(_LOCK_PAUSE_S)
+            else:
+                return
+
+    def _commit_once(self, store: Callable[[LakeTransaction], None]) -> None:
+        engine = self._attached()
+        transaction = LakeTransaction(
+            engine,
+            self._directory / "data",
+            dict(self._tables),
+            self._allocate_written_seqs,
+        )
+        engine.execute("BEGIN")
+        committed = False
+        try:
+            store(transaction)
+            engine.execute("COMMIT")
+            committed = True
+        finally:
+            if not committed:
+                self._roll_back(engine)
+        self._tables = transaction.tables
+
+    def _roll_back(self, engine: duckdb.DuckDBPyConnection) -> None:
+        try:
+            engine.execute("ROLLBACK")
+        except duckdb.Error:
+            # A failed COMMIT has rolled back already; an engine beyond repair
+            # takes its transaction with it.
+            self._forget()
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            catalogue = self._directory / CATALOGUE_FILE
+            with ExitStack() as undo:
+                engine = self.open_engine()
+                undo.callback(engine.close)
+                if not catalogue.exists():
+                    _create_lake(engine, catalogue)
+                attach(engine, catalogue, read_only=False)
+                undo.pop_all()
+            self._engine = engine
+        return self._engine
+
+    def _forget(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+        self._tables = {}
+
+
+def _create_lake(engine: duckdb.DuckDBPyConnection, catalogue: Path) -> None:
+    """Make an empty lake; it appears whole, or not at all.
+
+    In SQLite's default journal mode readers and the writer starve each other, so
+    the catalogue is switched to a write-ahead log before the engine sees it: for
+    good, and while nobody else has it open.
+    """
+    unfinished = catalogue.with_suffix(".new")
+    for leftover in catalogue.parent.glob(f"{unfinished.name}*"):
+        leftover.unlink()
+    connection = sqlite3.connect(unfinished)
+    try:
+        connection.execute("PRAGMA journal_mode = wal")
+    finally:
+        connection.close()
+    make_directory(catalogue.parent / "data")
+    attach(engine, unfinished, read_only=False)
+    engine.execute("DETACH lake")
+    sync(unfinished)
+    unfinished.rename(catalogue)
+    sync(catalogue.parent)

@@ -1,0 +1,319 @@
+"""What every lake keeps of its promise."""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lake_rows import (
+    PUMP,
+    TYPES,
+    Row,
+    a_batch,
+    a_lane,
+    a_layout,
+    a_reader,
+    a_reading,
+    read,
+)
+from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.application.ports import LakeReader, LakeWriter
+from thingport.domain.chunking import row_cost_bytes
+from thingport.domain.export_plan import SurveyedSpan, ThingSurvey
+from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
+from thingport.domain.metric import Value, ValueType
+from thingport.domain.period import ALL_TIME, Period
+from thingport.domain.reading import Reading
+
+T = ThingId("t")
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[LakeWriter]:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[LakeReader]:
+    reader = a_reader(tmp_path)
+    yield reader
+    reader.close()
+
+
+def test_a_lake_that_was_never_written_has_no_snapshot_and_nothing_in_it(
+    reader: LakeReader, tmp_path: Path
+) -> None:
+    assert reader.current_snapshot() is None
+    assert read(reader, a_layout(), ["t"]) == []
+    assert reader.survey(None, a_layout(), [T], ALL_TIME) == {}
+    assert reader.cut_thing(None, a_layout(), T, ALL_TIME, 1) == [
+        SurveyedSpan(ALL_TIME, 0)
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_values_of_every_type_come_back_as_they_went_in(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    rows: list[dict[str, Value]] = [
+        {"string": "", "boolean": False, "integer": -(2**63), "long": 2**63 - 1},
+        {"float": 0.1, "double": 5e-324},
+        {"float": 3.4028234663852886e38, "double": -1.7976931348623157e308},
+        {"string": "a\"b'\r\n, 😀 \0 é", "double": -0.0, "boolean": True},
+        {"string": "x" * 65_536, "long": 2**53 + 1},
+    ]
+    writer.write([a_batch(*(a_reading("t", i, **it) for i, it in enumerate(rows)))])
+
+    found = read(reader, a_layout(), ["t"])
+
+    assert found == [
+        ("t", i, *(_stored(it, row.get(it)) for it in TYPES))
+        for i, row in enumerate(rows)
+    ]
+    assert math.copysign(1, float(str(found[3][-1]))) == -1
+
+
+def test_rows_come_by_thing_then_time_then_order_of_writing(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write([a_batch(a_reading("b", 2, long=1), a_reading("b", 1, long=2))])
+    writer.write(
+        [
+            a_batch(a_reading("b", 1, long=3), a_reading("a", 9, long=4)),
+            a_batch(a_reading("b", 1, long=5), a_reading("b", -1, long=6)),
+        ]
+    )
+
+    assert read(reader, a_layout("long"), ["b", "a", "c"]) == [
+        ("a", 9, 4),
+        ("b", -1, 6),
+        ("b", 1, 2),
+        ("b", 1, 3),
+        ("b", 1, 5),
+        ("b", 2, 1),
+    ]
+
+
+def test_a_snapshot_never_changes(writer: LakeWriter, reader: LakeReader) -> None:
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+    before = reader.current_snapshot()
+    writer.write([a_batch(a_reading("t", 1, long=2, double=0.5))])
+    other = ThingDefinitionId("fan")
+    writer.write([a_batch(a_reading("f", 1, long=3), definition=other)])
+
+    assert read(reader, a_layout("long", "double"), ["t"], snapshot=before) == [
+        ("t", 1, 1, None)
+    ]
+    fans = a_layout("long", definition=other)
+    assert read(reader, fans, ["f"], snapshot=before) == []
+    assert reader.survey(before, fans, [ThingId("f")], ALL_TIME) == {}
+    assert read(reader, a_layout("long", "double"), ["t"]) == [
+        ("t", 1, 1, None),
+        ("t", 1, 2, 0.5),
+    ]
+
+
+def test_a_metric_that_was_never_written_is_a_column_without_values(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+
+    assert read(reader, a_layout("string", "long", "float"), ["t"]) == [
+        ("t", 1, None, 1, None)
+    ]
+    assert read(reader, a_layout("string"), ["t"]) == [("t", 1, None)]
+
+
+def test_one_call_may_write_things_of_several_definitions(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    fan = ThingDefinitionId("fan")
+    writer.write(
+        [
+            a_batch(a_reading("t", 1, long=1)),
+            a_batch(a_reading("f", 1, string="x"), definition=fan),
+            a_batch(a_reading("t", 1, string="y")),
+        ]
+    )
+
+    assert read(reader, a_layout("long", "string"), ["t"]) == [
+        ("t", 1, 1, None),
+        ("t", 1, None, "y"),
+    ]
+    assert read(reader, a_layout("string", definition=fan), ["f"]) == [("f", 1, "x")]
+
+
+def test_nothing_to_write_is_nothing_written(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write([])
+    writer.write([a_batch()])
+
+    assert reader.current_snapshot() is None
+
+
+def test_a_period_is_half_open(writer: LakeWriter, reader: LakeReader) -> None:
+    writer.write([a_batch(*(a_reading("t", it, long=it) for it in range(5)))])
+
+    def instants(period: Period) -> list[object]:
+        return [it[1] for it in read(reader, a_layout("long"), ["t"], period=period)]
+
+    assert instants(Period(1, 3)) == [1, 2]
+    assert instants(Period(3, None)) == [3, 4]
+    assert instants(Period(None, 1)) == [0]
+
+
+def test_ids_may_be_any_text(writer: LakeWriter, reader: LakeReader) -> None:
+    definition = ThingDefinitionId('drop"; --/..')
+    ids = ['a"b', "a'b", "A'b", "../x", "", "città", "a b;"]
+    types = {MetricId(it): ValueType.LONG for it in ids}
+    readings = [
+        Reading(ThingId(it), number, {MetricId(it): number})
+        for number, it in enumerate(ids)
+    ]
+    writer.write([a_batch(*readings, definition=definition, types=types)])
+
+    layout = a_layout(*ids, definition=definition, types=types)
+    assert sorted(read(reader, layout, ids), key=lambda it: str(it[1])) == [
+        (it, number, *(number if it == other else None for other in ids))
+        for number, it in enumerate(ids)
+    ]
+
+
+def test_a_survey_counts_rows_and_the_bytes_of_planned_texts(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write(
+        [
+            a_batch(
+                a_reading("t", 1, string="é"),
+                a_reading("t", 1, string="abc", long=1),
+                a_reading("t", 2, long=1),
+                a_reading("u", 9, string="abcd"),
+            )
+        ]
+    )
+    at = reader.current_snapshot()
+    things = [T, ThingId("u"), ThingId("nobody")]
+
+    assert reader.survey(at, a_layout("string"), things, ALL_TIME) == {
+        "t": ThingSurvey(3, 5),
+        "u": ThingSurvey(1, 4),
+    }
+    assert reader.survey(at, a_layout("long"), things, Period(2, 9)) == {
+        "t": ThingSurvey(1, 0)
+    }
+
+
+def test_many_things_can_be_asked_for_at_once(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    things = [f"t{it:04}" for it in range(1_000)]
+    writer.write([a_batch(*(a_reading(it, 1, long=1) for it in things))])
+    at = reader.current_snapshot()
+    wanted = things[:700]
+
+    survey = reader.survey(at, a_layout(), [ThingId(it) for it in wanted], ALL_TIME)
+
+    assert survey.keys() == set(wanted)
+    assert [it[0] for it in read(reader, a_layout("long"), wanted)] == wanted
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    texts=st.lists(
+        st.tuples(st.integers(0, 12), st.text(alphabet="aé", max_size=40)),
+        min_size=1,
+        max_size=30,
+    ),
+    max_cost_bytes=st.integers(1, 400),
+    period=st.sampled_from([ALL_TIME, Period(2, 9), Period(None, 5)]),
+)
+def test_spans_tile_the_period_and_cost_no_more_than_they_may(
+    writer: LakeWriter,
+    reader: LakeReader,
+    texts: list[tuple[int, str]],
+    max_cost_bytes: int,
+    period: Period,
+) -> None:
+    definition = ThingDefinitionId(f"d{reader.current_snapshot()}")
+    layout = a_layout("string", "long", definition=definition)
+    readings = [a_reading("t", at, string=text) for at, text in texts]
+    writer.write([a_batch(*readings, definition=definition)])
+
+    at = reader.current_snapshot()
+    spans = reader.cut_thing(at, layout, T, period, max_cost_bytes)
+
+    assert spans == reader.cut_thing(at, layout, T, period, max_cost_bytes)
+    assert spans[0].period.start_ms == period.start_ms
+    assert spans[-1].period.end_ms == period.end_ms
+    for one, following in pairwise(spans):
+        assert one.period.end_ms == following.period.start_ms
+    for span in spans:
+        inside = [it for it in texts if span.period.contains(it[0])]
+        assert span.rows == len(inside)
+        text_bytes = sum(len(text.encode()) for _, text in inside)
+        cost = row_cost_bytes(len(inside), 2, text_bytes)
+        assert cost <= max_cost_bytes or len({at for at, _ in inside}) == 1
+
+
+_values = {
+    ValueType.STRING: st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    ValueType.BOOLEAN: st.booleans(),
+    ValueType.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    ValueType.LONG: st.integers(-(2**63), 2**63 - 1),
+    ValueType.FLOAT: st.floats(width=32, allow_nan=False, allow_infinity=False),
+    ValueType.DOUBLE: st.floats(allow_nan=False, allow_infinity=False),
+}
+
+
+@st.composite
+def _readings(draw: st.DrawFn) -> Reading:
+    optional = {it: _values[type_] for it, type_ in TYPES.items()}
+    values = draw(st.fixed_dictionaries({}, optional=optional).filter(bool))
+    thing = draw(st.sampled_from("ab"))
+    return Reading(ThingId(thing), draw(st.integers(-3, 3)), values)
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(writes=st.lists(st.lists(_readings(), max_size=5), max_size=4))
+def test_what_is_read_is_what_was_written_in_its_order(
+    writer: LakeWriter, reader: LakeReader, writes: Sequence[Sequence[Reading]]
+) -> None:
+    definition = ThingDefinitionId(f"{PUMP}{reader.current_snapshot()}")
+    for readings in writes:
+        writer.write([a_batch(*readings, definition=definition)])
+
+    written = [it for readings in writes for it in readings]
+    expected: list[Row] = [
+        (
+            it.thing_id,
+            it.timestamp_ms,
+            *(_stored(name, it.values.get(name)) for name in TYPES),
+        )
+        for it in sorted(written, key=lambda it: (it.thing_id, it.timestamp_ms))
+    ]
+    layout = a_layout(definition=definition)
+    assert repr(read(reader, layout, ["b", "a"])) == repr(expected)
+
+
+def _stored(name: str, value: Value | None) -> Value | None:
+    """Give a value as the lake keeps it: a FLOAT is the nearest 32-bit one."""
+    if TYPES[MetricId(name)] is ValueType.FLOAT and value is not None:
+        return float(np.float32(value))
+    return value

@@ -1,0 +1,157 @@
+"""What a damaged or busy lake does to its readers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from builders import a_metric
+from lake_rows import ACME, PUMP, a_batch, a_lane, a_layout, a_reader, a_reading, read
+from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.adapters.lake.parquet_ingest import ingest_parquet
+from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.domain.errors import CorruptData
+from thingport.domain.ids import MetricId, ThingId
+from thingport.domain.metric import ValueType
+from thingport.domain.period import ALL_TIME
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[DuckLakeReader]:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    for start in (0, 5_000):
+        writer.write(
+            [
+                a_batch(
+                    *(
+                        a_reading("t", start + it, long=it, string="x" * 100)
+                        for it in range(5_000)
+                    )
+                )
+            ]
+        )
+    writer.close()
+    reader = a_reader(tmp_path)
+    yield reader
+    reader.close()
+
+
+def _second_file(tmp_path: Path) -> Path:
+    return sorted(tmp_path.rglob("*.parquet"))[1]
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"]
+)
+def test_a_file_that_is_gone_or_damaged_is_corrupt_data(
+    reader: DuckLakeReader, tmp_path: Path, content: bytes | None
+) -> None:
+    file = _second_file(tmp_path)
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(CorruptData):
+        read(reader, a_layout("long"), ["t"])
+    with pytest.raises(CorruptData):
+        reader.survey(
+            reader.current_snapshot(), a_layout("string"), [ThingId("t")], ALL_TIME
+        )
+
+
+def test_a_truncated_file_is_corrupt_data(
+    reader: DuckLakeReader, tmp_path: Path
+) -> None:
+    file = _second_file(tmp_path)
+    file.write_bytes(file.read_bytes()[:-200])
+
+    with pytest.raises(CorruptData):
+        read(reader, a_layout("long", "string"), ["t"])
+
+
+def test_a_file_with_garbled_pages_is_corrupt_data(
+    reader: DuckLakeReader, tmp_path: Path
+) -> None:
+    file = _second_file(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[4:200] = bytes(196)
+    file.write_bytes(content)
+
+    with pytest.raises(CorruptData):
+        read(reader, a_layout("long", "string"), ["t"])
+
+
+def test_a_snapshot_that_is_no_more_is_corrupt_data(reader: DuckLakeReader) -> None:
+    with pytest.raises(CorruptData):
+        read(reader, a_layout("long"), ["t"], snapshot=99)
+
+
+def test_a_column_of_another_type_than_planned_is_corrupt_data(
+    reader: DuckLakeReader,
+) -> None:
+    layout = a_layout("long", types={MetricId("long"): ValueType.STRING})
+
+    with pytest.raises(CorruptData, match="keeps BIGINT"):
+        read(reader, layout, ["t"])
+
+
+def test_a_garbled_catalogue_is_corrupt_data(tmp_path: Path) -> None:
+    lake = tmp_path / "lakes" / ACME
+    lake.mkdir(parents=True)
+    (lake / "catalogue.sqlite").write_bytes(b"no database at all " * 400)
+
+    with pytest.raises(CorruptData):
+        a_reader(tmp_path).current_snapshot()
+
+
+def test_several_reads_of_one_reader_may_overlap(reader: DuckLakeReader) -> None:
+    at = reader.current_snapshot()
+    one, other = (
+        reader.iter_rows(at, a_layout("long"), [ThingId("t")], ALL_TIME)
+        for _ in range(2)
+    )
+    both = list(zip(one, other, strict=True))
+
+    assert len(both) > 1
+    assert [it[0] for it in both] == [it[1] for it in both]
+
+
+def test_batches_are_small(reader: DuckLakeReader) -> None:
+    batches = reader.iter_rows(
+        reader.current_snapshot(), a_layout("long"), [ThingId("t")], ALL_TIME
+    )
+    assert max(it.num_rows for it in batches) <= 10_000  # type: ignore[attr-defined]  # a pyarrow batch
+
+
+def test_cutting_more_than_the_memory_goes_through_temporary_files(
+    tmp_path: Path,
+) -> None:
+    count, scattered = 3_000_000, 1_000_003
+    path = tmp_path / "giant.parquet"
+    pq.write_table(
+        pa.table(
+            {
+                "thing": pa.repeat("U-1", count),
+                "timestamp": pa.array([it * scattered % count for it in range(count)]),
+                "long": pa.array(range(count)),
+            }
+        ),
+        path,
+    )
+    metric = a_metric(id=MetricId("long"), name="long", value_type=ValueType.LONG)
+    ingest_parquet(
+        path,
+        {"U-1": (ThingId("u"), PUMP)},
+        {PUMP: {"long": metric}},
+        a_lane(tmp_path),
+    )
+    small = a_reader(tmp_path, memory_mb=100)
+
+    at = small.current_snapshot()
+    spans = small.cut_thing(at, a_layout("long"), ThingId("u"), ALL_TIME, 2_000_000)
+    small.close()
+
+    assert sum(it.rows for it in spans) == count
+    assert list((tmp_path / "tmp").glob("*/*")) == []

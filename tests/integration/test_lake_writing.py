@@ -1,0 +1,277 @@
+"""The writer lane and group commit, against real files, threads and processes."""
+
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from lake_rows import (
+    ACME,
+    PUMP,
+    Numbers,
+    a_batch,
+    a_lane,
+    a_layout,
+    a_reader,
+    a_reading,
+    read,
+)
+from thingport.adapters.lake import durability
+from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.domain.errors import CorruptData, NotFound, StoreUnavailable
+from thingport.domain.ids import MetricId
+from thingport.domain.metric import ValueType
+
+PAUSE = timedelta(milliseconds=200)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[GroupCommitWriter]:
+    writer = GroupCommitWriter(a_lane(tmp_path), pause=PAUSE)
+    yield writer
+    writer.close()
+
+
+def test_writes_that_come_together_share_one_commit(
+    writer: GroupCommitWriter, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(
+                lambda it: writer.write([a_batch(a_reading("t", it, long=it))]),
+                range(8),
+            )
+        )
+
+    reader = a_reader(tmp_path)
+    assert reader.current_snapshot() == 1
+    assert len(read(reader, a_layout("long"), ["t"])) == 8
+
+
+def test_a_write_at_fault_does_not_fail_those_that_it_came_with(
+    writer: GroupCommitWriter, tmp_path: Path
+) -> None:
+    writer.write([a_batch(a_reading("t", 0, long=0))])
+    wrong = a_batch(
+        a_reading("t", 1, long="text"), types={MetricId("long"): ValueType.STRING}
+    )
+    with ThreadPoolExecutor(4) as pool:
+        failing = pool.submit(writer.write, [wrong])
+        others = [
+            pool.submit(writer.write, [a_batch(a_reading("t", it, long=it))])
+            for it in (2, 3)
+        ]
+
+    with pytest.raises(CorruptData, match="keeps BIGINT"):
+        failing.result()
+    assert [it.result() for it in others] == [None, None]
+    rows = read(a_reader(tmp_path), a_layout("long"), ["t"])
+    assert rows == [("t", 0, 0), ("t", 2, 2), ("t", 3, 3)]
+
+
+def test_closing_waits_for_what_is_under_way_and_refuses_the_rest(
+    writer: GroupCommitWriter, tmp_path: Path
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(writer.write, [a_batch(a_reading("t", 1, long=1))])
+        time.sleep(PAUSE.total_seconds() / 4)
+        writer.close()
+        assert under_way.result() is None
+
+    with pytest.raises(StoreUnavailable, match="stopping"):
+        writer.write([a_batch(a_reading("t", 2, long=2))])
+    assert read(a_reader(tmp_path), a_layout("long"), ["t"]) == [("t", 1, 1)]
+
+
+def test_nothing_is_stored_when_no_number_can_be_had(tmp_path: Path) -> None:
+    def refuse(_count: int) -> int:
+        raise NotFound
+
+    numbers = Numbers()
+    numbers.allocate = refuse  # type: ignore[method-assign]  # a database that refuses
+    writer = GroupCommitWriter(a_lane(tmp_path, numbers))
+
+    with pytest.raises(NotFound):
+        writer.write([a_batch(a_reading("t", 1, long=1))])
+    assert a_reader(tmp_path).current_snapshot() is None
+    assert list(tmp_path.rglob("*.parquet")) == []
+
+
+def test_a_lane_that_stays_taken_is_an_unavailable_store(tmp_path: Path) -> None:
+    lane = a_lane(tmp_path, patience_s=0.05)
+    writer = GroupCommitWriter(lane)
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+    descriptor = os.open(tmp_path / "lakes" / ACME / "writer.lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    with pytest.raises(StoreUnavailable, match="another process is writing"):
+        writer.write([a_batch(a_reading("t", 2, long=2))])
+
+    os.close(descriptor)
+    writer.write([a_batch(a_reading("t", 3, long=3))])
+    assert len(read(a_reader(tmp_path), a_layout("long"), ["t"])) == 2
+
+
+def test_a_locked_catalogue_is_tried_again(tmp_path: Path) -> None:
+    lane = a_lane(tmp_path)
+    writer = GroupCommitWriter(lane)
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+    hold = (
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1],"
+        " isolation_level=None); c.execute('BEGIN IMMEDIATE');"
+        " print('held', flush=True); time.sleep(0.1)"
+    )
+    catalogue = tmp_path / "lakes" / ACME / "catalogue.sqlite"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, catalogue], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        writer.write([a_batch(a_reading("t", 2, long=2))])
+
+    assert len(read(a_reader(tmp_path), a_layout("long"), ["t"])) == 2
+
+
+WRITE_SOME = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from lake_rows import a_batch, a_lane, a_reading
+from thingport.adapters.lake.group_commit import GroupCommitWriter
+writer = GroupCommitWriter(a_lane(Path(sys.argv[1])))
+for number in range(10):
+    writer.write([a_batch(a_reading(sys.argv[2], number, long=number))])
+"""
+
+
+def test_processes_take_turns_from_the_first_commit_on(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITE_SOME, tmp_path, it, tests])
+        for it in ("a", "b")
+    ]
+    assert [it.wait(timeout=120) for it in writers] == [0, 0]
+
+    reader = a_reader(tmp_path)
+    rows = read(reader, a_layout("long"), ["a", "b"])
+    assert rows == [(it, n, n) for it in "ab" for n in range(10)]
+    assert reader.current_snapshot() == 20
+
+
+def test_numbers_grow_in_the_order_of_commits_over_lanes(tmp_path: Path) -> None:
+    numbers = Numbers()
+    writers = [GroupCommitWriter(a_lane(tmp_path, numbers)) for _ in range(2)]
+
+    def write(number: int) -> None:
+        writers[number % 2].write([a_batch(a_reading("t", 0, long=number))])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(24)))
+
+    reader = a_reader(tmp_path)
+    last = reader.current_snapshot()
+    assert last is not None
+    by_number = [it[2] for it in read(reader, a_layout("long"), ["t"])]
+    for snapshot in range(1, last):
+        seen = [
+            it[2] for it in read(reader, a_layout("long"), ["t"], snapshot=snapshot)
+        ]
+        assert seen == by_number[: len(seen)], "a later commit got a smaller number"
+
+
+def test_new_files_and_folders_are_synced_before_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    counted: list[int] = []
+
+    def watch(path: Path) -> None:
+        synced.append(path)
+        counted.append(a_reader(tmp_path).current_snapshot() or 0)
+
+    monkeypatch.setattr(durability, "sync", watch)
+    GroupCommitWriter(a_lane(tmp_path)).write([a_batch(a_reading("t", 1, long=1))])
+
+    lake = tmp_path / "lakes" / ACME
+    table = lake / "data" / "main" / f"d_{PUMP}"
+    (file,) = table.glob("*.parquet")
+    assert synced[-2:] == [file, table]
+    assert {tmp_path, tmp_path / "lakes", lake, lake / "data", table.parent} <= set(
+        synced
+    )
+    assert set(counted) == {0}, "something was to be seen before it was durable"
+
+
+def test_the_catalogue_has_a_write_ahead_log(tmp_path: Path) -> None:
+    GroupCommitWriter(a_lane(tmp_path)).write([a_batch(a_reading("t", 1, long=1))])
+
+    connection = sqlite3.connect(tmp_path / "lakes" / ACME / "catalogue.sqlite")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    inlined = "SELECT count(*) FROM ducklake_inlined_data_tables"
+    assert connection.execute(inlined).fetchone() == (0,)
+    connection.close()
+
+
+def test_what_a_crash_left_of_a_new_lake_is_swept_away(tmp_path: Path) -> None:
+    lake = tmp_path / "lakes" / ACME
+    lake.mkdir(parents=True)
+    (lake / "catalogue.new").write_bytes(b"half")
+    (lake / "catalogue.new-wal").write_bytes(b"half")
+
+    assert a_reader(tmp_path).current_snapshot() is None
+    GroupCommitWriter(a_lane(tmp_path)).write([a_batch(a_reading("t", 1, long=1))])
+
+    assert read(a_reader(tmp_path), a_layout("long"), ["t"]) == [("t", 1, 1)]
+    assert not (lake / "catalogue.new").exists()
+
+
+def test_a_place_that_cannot_be_written_is_an_unavailable_store(tmp_path: Path) -> None:
+    (tmp_path / "lakes").write_text("a file where a folder is due")
+
+    with pytest.raises(StoreUnavailable):
+        GroupCommitWriter(a_lane(tmp_path)).write([a_batch(a_reading("t", 1, long=1))])
+
+
+def test_a_lake_can_be_moved(tmp_path: Path) -> None:
+    GroupCommitWriter(a_lane(tmp_path / "old")).write(
+        [a_batch(a_reading("t", 1, long=1))]
+    )
+    (tmp_path / "old").rename(tmp_path / "new")
+
+    assert read(a_reader(tmp_path / "new"), a_layout("long"), ["t"]) == [("t", 1, 1)]
+    GroupCommitWriter(a_lane(tmp_path / "new")).write(
+        [a_batch(a_reading("t", 2, long=2))]
+    )
+    assert len(read(a_reader(tmp_path / "new"), a_layout("long"), ["t"])) == 2
+    assert not (tmp_path / "old").exists()
+
+
+def test_readers_and_a_writer_do_not_disturb_each_other(tmp_path: Path) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer.write([a_batch(a_reading("t", 0, long=0))])
+    is_over = threading.Event()
+
+    def look() -> int:
+        reader = a_reader(tmp_path)
+        looks = 0
+        while not is_over.is_set():
+            assert reader.current_snapshot() is not None
+            assert read(reader, a_layout("long"), ["t"], snapshot=1) == [("t", 0, 0)]
+            looks += 1
+        return looks
+
+    with ThreadPoolExecutor(2) as pool:
+        looking = [pool.submit(look) for _ in range(2)]
+        for number in range(1, 20):
+            writer.write([a_batch(a_reading("t", number, long=number))])
+        is_over.set()
+        assert all(it.result() > 0 for it in looking)
