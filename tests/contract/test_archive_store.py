@@ -1,0 +1,214 @@
+"""What every archive store keeps of its promise."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from thingport.adapters.archives.local import LocalArchiveStore
+from thingport.application.ports import ArchiveStore
+from thingport.domain.data_export import TimestampFormat
+from thingport.domain.errors import CorruptData, CorruptSegment, StoreUnavailable
+from thingport.domain.export_plan import (
+    ExportPlan,
+    PlannedColumn,
+    PlannedFile,
+    PlannedLayout,
+    ThingSpan,
+    WholeThings,
+)
+from thingport.domain.ids import (
+    DataExportId,
+    MetricId,
+    TenantId,
+    ThingDefinitionId,
+    ThingId,
+)
+from thingport.domain.metric import ValueType
+from thingport.domain.period import Period
+from thingport.domain.segment import Segment, SegmentIndex, SegmentMember, StoredSegment
+
+ACME = TenantId("acme")
+EXPORT = DataExportId("e1")
+PLAN = ExportPlan(
+    tenant_id=ACME,
+    snapshot=7,
+    scheduled_at=datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC),
+    period=Period(None, 12),
+    timestamp_format=TimestampFormat.EPOCH_MILLIS,
+    layouts=(
+        PlannedLayout(
+            ThingDefinitionId("d"),
+            (PlannedColumn(MetricId("m"), ValueType.DOUBLE, "città [°]"),),
+        ),
+    ),
+    files=(PlannedFile(ThingId("t"), "t.csv", 0),),
+)
+CHUNKS = (
+    WholeThings(number=0, first_file=0, end_file=3, rows=5),
+    ThingSpan(
+        number=1,
+        file=3,
+        period=Period(0, None),
+        is_first=True,
+        is_last=True,
+        rows=9,
+    ),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArchiveStore:
+    return LocalArchiveStore(tmp_path / "archives")
+
+
+def a_segment(number: int, content: bytes) -> Segment:
+    member = SegmentMember(
+        file=number,
+        offset=0,
+        crc32=1,
+        compressed_bytes=len(content),
+        text_bytes=9,
+        rows=1,
+        first_ms=0,
+        last_ms=None,
+    )
+    index = SegmentIndex(
+        chunk_number=number,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        members=(member,),
+    )
+    return Segment(index, content)
+
+
+def test_a_plan_comes_back_as_it_was_kept(store: ArchiveStore) -> None:
+    store.save_plan(EXPORT, PLAN)
+
+    assert store.load_plan(ACME, EXPORT) == PLAN
+
+
+def test_a_plan_that_is_not_there_is_corrupt_data(store: ArchiveStore) -> None:
+    store.save_plan(EXPORT, PLAN)
+    store.discard_plan(ACME, EXPORT)
+
+    with pytest.raises(CorruptData):
+        store.load_plan(ACME, EXPORT)
+
+
+def test_another_tenant_has_no_such_plan(store: ArchiveStore) -> None:
+    store.save_plan(EXPORT, PLAN)
+
+    with pytest.raises(CorruptData):
+        store.load_plan(TenantId("other"), EXPORT)
+
+
+def test_chunks_of_both_kinds_come_back_in_order(store: ArchiveStore) -> None:
+    assert store.find_chunks(ACME, EXPORT) is None
+
+    store.save_chunks(ACME, EXPORT, CHUNKS)
+
+    found = store.find_chunks(ACME, EXPORT)
+    assert found is not None
+    assert tuple(found) == CHUNKS
+
+
+def test_an_archive_is_its_pieces_in_order(store: ArchiveStore) -> None:
+    first = store.put_segment(ACME, EXPORT, a_segment(0, b"first "))
+    second = store.put_segment(ACME, EXPORT, a_segment(1, b"second "))
+
+    sealed = store.seal(ACME, EXPORT, [b"head ", first, b"", second, b"tail"])
+
+    path = store.find_archive(ACME, EXPORT)
+    assert path is not None
+    content = path.read_bytes()
+    assert content == b"head first second tail"
+    assert sealed.size_bytes == len(content)
+    assert sealed.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_two_segments_of_one_chunk_do_not_disturb_each_other(
+    store: ArchiveStore,
+) -> None:
+    first = store.put_segment(ACME, EXPORT, a_segment(0, b"one"))
+    second = store.put_segment(ACME, EXPORT, a_segment(0, b"two"))
+
+    assert first.key != second.key
+    store.seal(ACME, EXPORT, [first])
+    path = store.find_archive(ACME, EXPORT)
+    assert path is not None
+    assert path.read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("damage", [b"firsT", b"first and more", b"fir", None])
+def test_a_damaged_segment_is_named_and_no_archive_appears(
+    store: ArchiveStore, tmp_path: Path, damage: bytes | None
+) -> None:
+    stored = store.put_segment(ACME, EXPORT, a_segment(3, b"first"))
+    (file,) = tmp_path.rglob("*.segment")
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+
+    with pytest.raises(CorruptSegment) as caught:
+        store.seal(ACME, EXPORT, [stored])
+
+    assert caught.value.chunk_number == 3
+    assert store.find_archive(ACME, EXPORT) is None
+    assert list(tmp_path.rglob("*.zip*")) == []
+
+
+def test_sealing_again_replaces_the_archive(store: ArchiveStore) -> None:
+    store.seal(ACME, EXPORT, [b"old"])
+    store.seal(ACME, EXPORT, [b"new"])
+
+    path = store.find_archive(ACME, EXPORT)
+    assert path is not None
+    assert path.read_bytes() == b"new"
+
+
+def test_discarding_the_staging_leaves_plan_and_archive(
+    store: ArchiveStore, tmp_path: Path
+) -> None:
+    store.save_plan(EXPORT, PLAN)
+    store.save_chunks(ACME, EXPORT, CHUNKS)
+    store.put_segment(ACME, EXPORT, a_segment(0, b"first"))
+    store.seal(ACME, EXPORT, [b"whole"])
+
+    store.discard_staging(ACME, EXPORT)
+    store.discard_staging(ACME, EXPORT)
+
+    assert list(tmp_path.rglob("*.segment")) == []
+    assert store.find_chunks(ACME, EXPORT) is None
+    assert store.load_plan(ACME, EXPORT) == PLAN
+    assert store.find_archive(ACME, EXPORT) is not None
+
+
+def test_a_damaged_plan_is_corrupt_data(store: ArchiveStore, tmp_path: Path) -> None:
+    store.save_plan(EXPORT, PLAN)
+    (file,) = tmp_path.rglob("e1.json.gz")
+    file.write_bytes(file.read_bytes()[:-9])
+
+    with pytest.raises(CorruptData):
+        store.load_plan(ACME, EXPORT)
+
+
+def test_a_folder_that_cannot_be_made_is_a_store_that_is_not_available(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    store = LocalArchiveStore(tmp_path / "file")
+
+    with pytest.raises(StoreUnavailable):
+        store.save_plan(EXPORT, PLAN)
+
+
+def test_a_stored_segment_keeps_its_index(store: ArchiveStore) -> None:
+    segment = a_segment(5, b"five")
+
+    stored = store.put_segment(ACME, EXPORT, segment)
+
+    assert isinstance(stored, StoredSegment)
+    assert stored.index == segment.index
