@@ -1,0 +1,334 @@
+"""Picks the adapters and builds the services; knows everything, does nothing."""
+
+import os
+import secrets
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from socket import gethostname
+
+import uuid_utils
+from pydantic import SecretStr
+
+from thingport.adapters.archives.local import LocalArchiveStore
+from thingport.adapters.catalogue_files.catalogue_document_reader import (
+    read_catalogue_document,
+)
+from thingport.adapters.executors.local import LocalExecutor
+from thingport.adapters.identity.secrets import RandomSecrets
+from thingport.adapters.identity.tokens import JwtAccessTokens
+from thingport.adapters.lake.lakes import Lakes
+from thingport.adapters.lake.parquet_checks import IngestReport
+from thingport.adapters.lake.parquet_ingest import ingest_parquet
+from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.render.chunk_renderer import CsvZipRenderer
+from thingport.adapters.sql.database import SqlControlDatabase
+from thingport.adapters.sql.engine import open_engine, sqlite_url
+from thingport.adapters.sql.migrate import upgrade
+from thingport.application.catalogue import Change, apply_catalogue
+from thingport.application.data_exports import DataExports
+from thingport.application.downloads import Downloads
+from thingport.application.identity import Identity
+from thingport.application.ports import RenderTask
+from thingport.application.readings import Readings
+from thingport.application.render_chunk import render_chunk
+from thingport.application.run_data_export import DataExportRunner
+from thingport.domain.catalogue import Tenant
+from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
+from thingport.domain.export_plan import ExportPlan
+from thingport.domain.ids import DataExportId, TenantId
+from thingport.domain.segment import StoredSegment
+from thingport.settings import Settings
+
+_SECRET_BYTES = 32
+
+
+class SystemClock:
+    """The system's clock."""
+
+    def now(self) -> datetime:
+        """Give the present instant, in UTC, cut to whole milliseconds."""
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+class Uuid7Source:
+    """Ids that grow with time."""
+
+    def new_id(self) -> str:
+        """Give a new UUIDv7 as 32 lower-case hex digits."""
+        return uuid_utils.uuid7().hex
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Where everything lies in the data directory."""
+
+    root: Path
+
+    @property
+    def control_database(self) -> Path:
+        """The control database."""
+        return self.root / "control.sqlite"
+
+    @property
+    def lakes(self) -> Path:
+        """One lake for each tenant."""
+        return self.root / "lakes"
+
+    @property
+    def archives(self) -> Path:
+        """Plans, segments and archives."""
+        return self.root / "archives"
+
+    @property
+    def temporary(self) -> Path:
+        """What query engines put aside when memory does not suffice."""
+        return self.root / "temporary"
+
+    def secret(self, name: str) -> Path:
+        """Give the file of a secret that is made at the first start."""
+        return self.root / "secrets" / name
+
+
+def prepare_data_dir(settings: Settings) -> None:
+    """Make the data directory, its secrets and the newest schema.
+
+    Raises:
+        UnusableDataDirectory: It cannot be made, opened or written, or a newer
+            release has used it; nothing in it was changed.
+    """
+    data_dir = DataDir(settings.data_dir)
+    try:
+        data_dir.root.mkdir(parents=True, exist_ok=True)
+        data_dir.temporary.mkdir(exist_ok=True)
+        for name in ("token", "link"):
+            _make_secret(data_dir.secret(name))
+    except OSError as error:
+        raise UnusableDataDirectory(
+            str(data_dir.root), f"cannot be written: {error.strerror}"
+        ) from error
+    engine = open_engine(sqlite_url(data_dir.control_database))
+    try:
+        upgrade(engine)
+    finally:
+        engine.dispose()
+
+
+def _make_secret(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    if path.exists():
+        return
+    # Two processes may start at once: the first link wins, whole.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary.touch(mode=0o600)
+    temporary.write_text(secrets.token_hex(_SECRET_BYTES))
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+
+
+def _secret(given: SecretStr | None, path: Path) -> bytes:
+    text = path.read_text() if given is None else given.get_secret_value()
+    return text.encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that the ways in can ask for."""
+
+    settings: Settings
+    clock: SystemClock
+    identity: Identity
+    data_exports: DataExports
+    downloads: Downloads
+    readings: Readings
+    control: SqlControlDatabase
+    lakes: Lakes
+
+    def get_tenant(self, name: str) -> Tenant:
+        """Give a tenant by its name.
+
+        Raises:
+            InvalidRequest: There is none.
+        """
+        with self.control.for_service() as tx:
+            tenant = tx.tenants.find_by_name(name)
+        if tenant is None:
+            raise InvalidRequest(f"tenant: there is none called {name!r}")
+        return tenant
+
+    def apply_catalogue(self, tenant_name: str, path: Path) -> Sequence[Change]:
+        """Create and update what a catalogue file says; give what changed."""
+        tenant = self.get_tenant(tenant_name)
+        document = read_catalogue_document(path)
+        return apply_catalogue(self.control, tenant, document, Uuid7Source())
+
+    def ingest_parquet(
+        self, tenant_name: str, path: Path, on_progress: Callable[[int, int], None]
+    ) -> IngestReport:
+        """Store the readings of a Parquet file, all of them or none."""
+        tenant = self.get_tenant(tenant_name)
+        with self.control.for_tenant(tenant.id, read_only=True) as tx:
+            things = tx.catalogue.list_things()
+            definitions = tx.catalogue.get_definitions()
+        used = {it.thing_definition_id for it in things}
+        metrics = {
+            definition_id: {
+                metric.name: metric
+                for metric in definitions.metrics_of(definition_id).values()
+            }
+            for definition_id in used
+        }
+        by_serial_number = {
+            it.serial_number: (it.id, it.thing_definition_id) for it in things
+        }
+        with closing(self.lakes.new_lane(tenant.id)) as lane:
+            return ingest_parquet(path, by_serial_number, metrics, lane, on_progress)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Largest JSON body that is read."""
+        return self.settings.max_body_bytes
+
+    def check_ready(self) -> None:
+        """Do nothing if the stores answer.
+
+        Raises:
+            StoreUnavailable: One does not.
+        """
+        with self.control.for_service() as tx:
+            tx.tenants.find_by_name("")
+
+
+@contextmanager
+def open_services(settings: Settings) -> Generator[Services]:
+    """Open the stores of a data directory for as long as the block lasts.
+
+    Raises:
+        UnusableDataDirectory: It cannot be used; nothing in it was changed.
+    """
+    prepare_data_dir(settings)
+    data_dir = DataDir(settings.data_dir)
+    clock, ids = SystemClock(), Uuid7Source()
+    with ExitStack() as stack:
+        control = SqlControlDatabase(sqlite_url(data_dir.control_database))
+        stack.callback(control.close)
+        archives = LocalArchiveStore(data_dir.archives)
+        token_key = _secret(settings.token_secret, data_dir.secret("token"))
+        lakes = stack.enter_context(_opened_lakes(settings, control))
+        yield Services(
+            settings=settings,
+            clock=clock,
+            control=control,
+            lakes=lakes,
+            identity=Identity(
+                control=control,
+                secrets=RandomSecrets(),
+                tokens=JwtAccessTokens(token_key),
+                token_lifetime=settings.token_lifetime,
+                clock=clock,
+                ids=ids,
+            ),
+            data_exports=DataExports(
+                control=control,
+                open_lake=lakes.open_reader,
+                archives=archives,
+                clock=clock,
+                ids=ids,
+            ),
+            readings=Readings(control=control, lake_writer=lakes.writer),
+            downloads=Downloads(
+                control=control,
+                archives=archives,
+                clock=clock,
+                secret=_secret(settings.link_secret, data_dir.secret("link")),
+                lifetime=settings.link_lifetime,
+                public_base_url=settings.public_base_url,
+            ),
+        )
+
+
+@contextmanager
+def _opened_lakes(settings: Settings, control: SqlControlDatabase) -> Generator[Lakes]:
+    def allocate_written_seqs(tenant_id: TenantId, count: int) -> int:
+        with control.for_tenant(tenant_id) as tx:
+            return tx.allocate_written_seqs(count)
+
+    data_dir = DataDir(settings.data_dir)
+    lakes = Lakes(
+        data_dir.lakes,
+        temp_dir=data_dir.temporary,
+        allocate_written_seqs=allocate_written_seqs,
+        group_commit_pause=settings.group_commit_pause,
+    )
+    with closing(lakes):
+        yield lakes
+
+
+@contextmanager
+def open_runner(settings: Settings) -> Generator[DataExportRunner]:
+    """Open a runner on a data directory for as long as the block lasts.
+
+    Raises:
+        UnusableDataDirectory: It cannot be used; nothing in it was changed.
+    """
+    prepare_data_dir(settings)
+    data_dir = DataDir(settings.data_dir)
+    with ExitStack() as stack:
+        control = SqlControlDatabase(sqlite_url(data_dir.control_database))
+        stack.callback(control.close)
+        lakes = stack.enter_context(_opened_lakes(settings, control))
+        executor = LocalExecutor(
+            partial(render_in_worker, settings),
+            settings.workers,
+            settings.worker_niceness,
+        )
+        stack.callback(executor.close)
+        yield DataExportRunner(
+            name=f"{gethostname()}-{os.getpid()}",
+            control=control,
+            open_lake=lakes.open_reader,
+            archives=LocalArchiveStore(data_dir.archives),
+            renderer=CsvZipRenderer(),
+            executor=executor,
+            clock=SystemClock(),
+            max_chunk_cost_bytes=settings.max_chunk_bytes,
+        )
+
+
+def render_in_worker(settings: Settings, task: RenderTask) -> StoredSegment:
+    """Render one chunk; what a worker process is given to do.
+
+    Plan and lake of the last export stay open for its next chunk.
+    """
+    archives = LocalArchiveStore(DataDir(settings.data_dir).archives)
+    plan = _load_plan(settings.data_dir, task.tenant_id, task.data_export_id)
+    lake = _worker_lake(settings.data_dir, settings.worker_memory_mb, task.tenant_id)
+    return render_chunk(task, plan, lake, CsvZipRenderer(), archives)
+
+
+@lru_cache(maxsize=1)
+def _worker_lake(root: Path, memory_mb: int, tenant_id: TenantId) -> DuckLakeReader:
+    data_dir = DataDir(root)
+    return DuckLakeReader(
+        data_dir.lakes,
+        tenant_id,
+        temp_dir=data_dir.temporary,
+        memory_mb=memory_mb,
+    )
+
+
+@lru_cache(maxsize=1)
+def _load_plan(
+    root: Path, tenant_id: TenantId, data_export_id: DataExportId
+) -> ExportPlan:
+    return LocalArchiveStore(DataDir(root).archives).load_plan(
+        tenant_id, data_export_id
+    )

@@ -1,0 +1,53 @@
+"""The command line of the service's own machine."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from thingport.domain.errors import InvalidRequest, ThingportError
+from thingport.entrypoints.cli import administration, data, service
+
+_errors = Console(stderr=True, highlight=False)
+
+app = typer.Typer(
+    name="thingport",
+    help="Lets the owners of connected products take their data home.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("serve")(service.serve)
+app.command("runner")(service.runner)
+app.command("settings")(service.show_settings)
+app.command("ingest")(data.ingest)
+
+for _name, _help, _command in (
+    ("tenant", "Tenants of this service.", administration.add_tenant),
+    ("user", "Users of a tenant.", administration.add_user),
+    ("key", "API keys of a tenant's client applications.", administration.add_key),
+    ("token", "Personal access tokens of users.", administration.add_token),
+):
+    _group = typer.Typer(help=_help, no_args_is_help=True)
+    _group.command("add")(_command)
+    # A callback keeps the group a group while it has only one command.
+    _group.callback()(lambda: None)
+    app.add_typer(_group, name=_name)
+
+_catalogue = typer.Typer(help="What a tenant's things are.", no_args_is_help=True)
+_catalogue.command("apply")(data.apply_catalogue)
+_catalogue.callback()(lambda: None)
+app.add_typer(_catalogue, name="catalogue")
+
+
+def main() -> None:
+    """Run the command; an error is a sentence on standard error, and status 1."""
+    try:
+        app()
+    except InvalidRequest as error:
+        for fault in error.faults:
+            _errors.print(f"thingport: {fault}", markup=False)
+        sys.exit(1)
+    except ThingportError as error:
+        _errors.print(f"thingport: {error}", markup=False)
+        sys.exit(1)

@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        envvar="THINGPORT_DATA_DIR",
+        help="Folder for everything that is kept; made where it is missing.",
+        file_okay=False,
+    ),
+]
+
+TenantName = Annotated[
+    str, typer.Option("--tenant", envvar="THINGPORT_TENANT", help="The tenant's name.")
+]
+
+Permissions = Annotated[
+    str, typer.Option(help="Names of permissions, with commas between them.")
+]

@@ -1,0 +1,116 @@
+"""Running the service, and its settings."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.table import Table
+
+from thingport.bootstrap import prepare_data_dir
+from thingport.domain.errors import ThingportError
+from thingport.entrypoints.cli.options import DataDir
+from thingport.settings import Settings, read_settings
+
+_console = Console(highlight=False, soft_wrap=True)
+
+_BACKLOG = 2048
+"""Callers that may wait to be connected, as uvicorn has it."""
+
+_RUNNER_STOPS_WITHIN_S = 10
+"""Time that a runner has to end its export before it is killed."""
+
+_RUNNER = [sys.executable, "-m", "thingport.entrypoints.runner"]
+
+
+class CannotListen(ThingportError):
+    """The address to serve at is taken or not ours; nothing was started."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"cannot listen on {host}:{port} ({reason}); name another one with "
+            "--host and --port"
+        )
+        self.host = host
+        self.port = port
+
+
+def serve(
+    data_dir: DataDir,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the API, with one runner that renders exports."""
+    with _listen(host, port) as listening:
+        address = f"http://{host}:{listening.getsockname()[1]}"
+        os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
+        os.environ.setdefault("THINGPORT_PUBLIC_BASE_URL", address)
+        prepare_data_dir(read_settings())  # pyright: ignore[reportCallIssue]  # fields come from the environment
+        with _running():
+            _console.print(f"Thingport is at {address}", markup=False)
+            sys.stdout.flush()
+            config = uvicorn.Config(
+                "thingport.entrypoints.http.main:create",
+                factory=True,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+            )
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def runner(data_dir: DataDir) -> None:
+    """Run one more runner, until interrupted."""
+    os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
+    os.execv(sys.executable, _RUNNER)  # noqa: S606  # our own command, no shell
+
+
+def show_settings() -> None:
+    """List every setting: its environment variable, default and meaning."""
+    table = Table("setting", "default", "meaning", show_lines=True)
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else str(field.default)
+        meaning = " ".join((field.description or "").split())
+        table.add_row(f"THINGPORT_{name.upper()}", default, meaning)
+    _console.print(table)
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise CannotListen(host, port, error.strerror or str(error)) from error
+        # From here on callers may connect; they are answered once all is open.
+        listening.listen(_BACKLOG)
+        yield listening
+
+
+@contextmanager
+def _running() -> Generator[None]:
+    """Keep a runner beside the server; it ends when this process does."""
+    command = [*_RUNNER, "--until-stdin-closes"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603  # our own command
+        try:
+            yield
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a runner to stop, then insist: what it has rendered is kept."""
+    process.terminate()
+    try:
+        process.wait(timeout=_RUNNER_STOPS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,55 @@
+"""What the HTTP API needs of the service."""
+
+from typing import Annotated, Protocol, cast
+
+from fastapi import Depends, Request
+
+from thingport.application.data_exports import DataExports
+from thingport.application.downloads import Downloads
+from thingport.application.identity import Identity
+from thingport.application.ports import ControlDatabase
+from thingport.application.readings import Readings
+from thingport.settings import Settings
+
+
+class HttpServices(Protocol):
+    """The use cases that have a route, and what the way in itself needs."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who is asking."""
+        ...
+
+    @property
+    def data_exports(self) -> DataExports:
+        """Scheduling data exports, and looking at them."""
+        ...
+
+    @property
+    def readings(self) -> Readings:
+        """Writing readings."""
+        ...
+
+    @property
+    def downloads(self) -> Downloads:
+        """Handing out archives."""
+        ...
+
+    @property
+    def control(self) -> ControlDatabase:
+        """What must answer before the service is ready."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """The limits of the way in."""
+        ...
+
+
+async def _services_of(request: Request) -> HttpServices:
+    # A coroutine, so that no thread is taken for this.
+    return cast("HttpServices", request.app.state.services)
+
+
+Services = Annotated[HttpServices, Depends(_services_of)]
+"""An endpoint's parameter: the services that its application was made with."""

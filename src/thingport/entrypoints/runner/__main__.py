@@ -1,0 +1,5 @@
+"""``python -m thingport.entrypoints.runner``."""
+
+from thingport.entrypoints.runner.main import main
+
+main()

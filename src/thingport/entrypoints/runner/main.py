@@ -1,0 +1,75 @@
+"""The runner's loop: take an export, bring it to its end, look for the next."""
+
+import signal
+import sys
+from threading import Event, Thread
+
+import structlog
+
+from thingport.application.run_data_export import DataExportRunner
+from thingport.bootstrap import open_runner
+from thingport.domain.data_export import ExportError
+from thingport.domain.errors import LeaseLost, TransientError
+from thingport.settings import read_settings
+
+_log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run exports until told to stop.
+
+    With ``--until-stdin-closes`` the runner also ends when its standard input
+    does: a parent that keeps the other end open takes its runner along, however
+    the parent ends.
+    """
+    settings = read_settings()
+    stop = Event()
+
+    def stop_soon(_signal: int, _frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stop_soon)
+    signal.signal(signal.SIGINT, stop_soon)
+    if "--until-stdin-closes" in sys.argv[1:]:
+        Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+    with open_runner(settings) as runner:
+        _run_until(stop, runner, settings.runner_pause.total_seconds())
+
+
+def _run_until(stop: Event, runner: DataExportRunner, pause_s: float) -> None:
+    while not stop.is_set():
+        if not _run_one(runner):
+            stop.wait(pause_s)
+
+
+def _run_one(runner: DataExportRunner) -> bool:
+    """Run one export; ``False`` if there was none, or none could be had."""
+    try:
+        claim = runner.claim()
+    except TransientError as error:
+        _log.warning("claiming_failed", reason=str(error))
+        return False
+    if claim is None:
+        return False
+    log = _log.bind(data_export=claim.data_export.id, attempt=claim.attempt)
+    log.info("data_export_started")
+    try:
+        runner.run(claim)
+    except LeaseLost:
+        log.warning("lease_lost")
+    except TransientError as error:
+        log.warning("data_export_interrupted", reason=str(error))
+        return False
+    except Exception:
+        # The outermost frame: a bug ends this export with a reason, not the runner.
+        log.exception("data_export_crashed")
+        reason = "The archive could not be made, for a reason that is in our log."
+        runner.fail(claim, ExportError("INTERNAL_ERROR", reason))
+    else:
+        log.info("data_export_left")
+    return True
+
+
+def _stop_with_stdin(stop: Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()

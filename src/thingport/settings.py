@@ -1,0 +1,90 @@
+"""Configuration, read from the environment once, at start."""
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from thingport.domain.errors import ThingportError
+
+PositiveDuration = Annotated[timedelta, Gt(timedelta(0))]
+
+
+class SettingsNotValid(ThingportError):
+    """A setting is missing or cannot be; nothing was started."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can choose.
+
+    Environment: ``THINGPORT_*``; durations as seconds or ISO 8601 (``PT24H``).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="THINGPORT_", frozen=True, use_attribute_docstrings=True
+    )
+
+    data_dir: Path
+    """Folder for everything that is kept. Required: there is no safe default."""
+
+    public_base_url: str = "http://127.0.0.1:8080"
+    """What absolute addresses in answers begin with; never the request's Host."""
+
+    token_secret: SecretStr | None = None
+    """Key that signs access tokens; made in the data directory where not given."""
+
+    token_lifetime: PositiveDuration = timedelta(hours=1)
+    """How long an access token works."""
+
+    link_secret: SecretStr | None = None
+    """Key that signs download links; made in the data directory where not given."""
+
+    link_lifetime: PositiveDuration = timedelta(hours=24)
+    """How long one download link works; a new one comes with each look."""
+
+    workers: Annotated[int, Ge(1)] = max(1, os.cpu_count() or 1)
+    """Processes that render at the same time."""
+
+    worker_niceness: Annotated[int, Ge(0)] = 10
+    """How far rendering steps back for the API, as the nice command counts."""
+
+    worker_memory_mb: Annotated[int, Ge(64)] = 256
+    """Memory of one worker's query engine, in 10^6 bytes; what needs more is
+    written to temporary files."""
+
+    max_chunk_bytes: Annotated[int, Ge(1)] = 8 * 1024 * 1024
+    """About how much CSV text a worker holds at once."""
+
+    max_body_bytes: Annotated[int, Ge(1)] = 1024 * 1024
+    """Largest JSON body of a request."""
+
+    group_commit_pause: PositiveDuration = timedelta(milliseconds=5)
+    """How long a write waits for others to share its commit."""
+
+    runner_pause: PositiveDuration = timedelta(milliseconds=100)
+    """How often an idle runner looks for work."""
+
+
+def read_settings(**given: Any) -> Settings:  # noqa: ANN401  # checked by the model
+    """Read the settings from the environment; what is given here goes first.
+
+    Raises:
+        SettingsNotValid: With the variable and the reason of every fault.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [
+            f"THINGPORT_{str(it['loc'][0]).upper()}: {it['msg']}"
+            for it in error.errors()
+        ]
+        raise SettingsNotValid(faults) from None

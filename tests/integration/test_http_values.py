@@ -1,0 +1,104 @@
+"""Writing values over HTTP."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app_client import AppClient
+from http_service import HttpService, HttpTenant, http_service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[HttpService]:
+    with http_service(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def acme(service: HttpService) -> HttpTenant:
+    return service.add_tenant("acme")
+
+
+@pytest.fixture
+def client(service: HttpService, acme: HttpTenant) -> AppClient:
+    return service.logged_in(acme)
+
+
+def address(acme: HttpTenant, metric_name: str = "temp") -> str:
+    return f"/data/values?thingId={acme.thing_id}&metricName={metric_name}"
+
+
+def test_values_are_stored_in_their_order_from_json_and_from_text(
+    service: HttpService, client: AppClient, acme: HttpTenant
+) -> None:
+    body = {
+        "data": [
+            {"timestamp": 5, "values": [{"value": "1.5"}, {"value": 2}]},
+            {"timestamp": 4, "values": [{"value": 1e-5}]},
+        ]
+    }
+
+    answer = client.put(address(acme), json=body)
+
+    assert answer.status_code == 201
+    (batch,) = service.writes.batches
+    metric_id = acme.metric.id
+    assert [(it.timestamp_ms, it.values) for it in batch.readings] == [
+        (5, {metric_id: 1.5}),
+        (5, {metric_id: 2.0}),
+        (4, {metric_id: 1e-5}),
+    ]
+
+
+def test_one_faulty_value_stores_nothing_of_the_request(
+    service: HttpService, client: AppClient, acme: HttpTenant
+) -> None:
+    body = {
+        "data": [
+            {"timestamp": 5, "values": [{"value": 1}]},
+            {"timestamp": 6, "values": [{"value": "warm"}]},
+        ]
+    }
+
+    answer = client.put(address(acme), json=body)
+
+    assert answer.status_code == 400
+    message = answer.json()["message"]
+    assert message.startswith("data[1].values[0].value: not a DOUBLE")
+    assert service.writes.batches == []
+
+
+@pytest.mark.parametrize("token", [b"NaN", b"Infinity", b"1e999", b'"nan"', b"true"])
+def test_what_is_no_finite_number_is_refused(
+    service: HttpService, client: AppClient, acme: HttpTenant, token: bytes
+) -> None:
+    body = b'{"data": [{"timestamp": 5, "values": [{"value": %s}]}]}' % token
+
+    answer = client.put(address(acme), content=body)
+
+    assert answer.status_code == 400
+    assert service.writes.batches == []
+
+
+def test_a_body_is_checked_before_the_thing_is_looked_up(
+    client: AppClient, acme: HttpTenant
+) -> None:
+    nowhere = "/data/values?thingId=0&metricName=temp"
+
+    assert client.put(nowhere, json={}).status_code == 400
+    assert client.put(nowhere, json={"data": []}).status_code == 404
+    assert client.put(address(acme, "no"), json={"data": []}).status_code == 400
+
+
+def test_another_tenants_thing_is_one_that_does_not_exist(
+    service: HttpService, acme: HttpTenant
+) -> None:
+    stranger = service.logged_in(service.add_tenant("other"))
+    body = {"data": [{"timestamp": 5, "values": [{"value": 1}]}]}
+
+    there = stranger.put(address(acme), json=body)
+    nowhere = stranger.put("/data/values?thingId=0&metricName=temp", json=body)
+
+    assert there.status_code == nowhere.status_code == 404
+    assert there.content == nowhere.content
