@@ -1,0 +1,172 @@
+"""A synchronous client: log in, schedule an export, wait for it, download it."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+
+from thingport_client.errors import BrokenDownload, ExportFailed, Refused
+
+Bean = dict[str, Any]
+"""A data export as the wire has it; see the API reference."""
+
+_LONGEST_PAUSE_S = 5.0
+"""Longest pause between two looks at a running export."""
+
+
+class Client:
+    """One user of one tenant, over HTTP.
+
+    Logs in at the first call. Not safe to share between threads.
+    """
+
+    def __init__(self, base_url: str, *, tenant: str, api_key: str, pat: str) -> None:
+        self._credentials = {"apiKey": api_key, "pat": pat}
+        self._http = httpx.Client(
+            base_url=base_url,
+            headers={"X-Servitly-Tenant": tenant},
+            timeout=httpx.Timeout(60.0),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def schedule(self, request: Bean) -> Bean:
+        """Schedule an export; give it as it was stored.
+
+        Raises:
+            Refused: The service said no; nothing was scheduled.
+        """
+        return self._call("POST", "/data/dataExports", request)
+
+    def get(self, data_export_id: str) -> Bean:
+        """Look at an export.
+
+        Raises:
+            Refused: There is none that this user can see.
+        """
+        return self._call("GET", f"/data/dataExports/{data_export_id}")
+
+    def iter_progress(
+        self, data_export_id: str, *, pause_s: float = 0.2
+    ) -> Iterator[Bean]:
+        """Yield an export, again and again, until it is COMPLETED.
+
+        The pause grows while nothing ends, to a few seconds at most.
+
+        Raises:
+            ExportFailed: It ended in ERROR.
+        """
+        while True:
+            bean = self.get(data_export_id)
+            yield bean
+            if bean["state"] == "COMPLETED":
+                return
+            if bean["state"] != "PENDING":
+                reason = bean.get("error", {}).get("message", bean["state"])
+                raise ExportFailed(data_export_id, reason)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
+
+    def download(
+        self,
+        bean: Bean,
+        path: Path,
+        *,
+        on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        """Save the archive of a COMPLETED export; it appears whole or not at all.
+
+        Args:
+            bean: The export, fresh from :meth:`get`: its link is valid for a time.
+            path: Where to; an existing file is replaced.
+            on_bytes: Called with bytes done and in all, after each block.
+
+        Raises:
+            Refused: The link is not valid any more.
+            BrokenDownload: The connection ended early.
+        """
+        partial = path.with_name(f"{path.name}.part")
+        with httpx.stream("GET", bean["url"], timeout=60.0) as response:
+            _raise_if_refused(response)
+            total = int(response.headers["Content-Length"])
+            done = 0
+            with partial.open("wb") as file:
+                for block in response.iter_bytes():
+                    file.write(block)
+                    done += len(block)
+                    on_bytes(done, total)
+        if done != total:
+            partial.unlink()
+            raise BrokenDownload(f"{done} of {total} bytes arrived")
+        partial.replace(path)
+
+    def put_values(
+        self, thing_id: str, metric_name: str, values: list[tuple[int, object]]
+    ) -> None:
+        """Write values of one metric; returns when they are durable.
+
+        Args:
+            thing_id: The thing that they belong to.
+            metric_name: The metric, by its name.
+            values: Timestamps in UTC milliseconds, with their values.
+
+        Raises:
+            Refused: Nothing was written.
+        """
+        data = [{"timestamp": at, "values": [{"value": value}]} for at, value in values]
+        self._call(
+            "PUT",
+            "/data/values",
+            {"data": data},
+            params={"thingId": thing_id, "metricName": metric_name},
+        )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Bean | None = None,
+        params: dict[str, str] | None = None,
+    ) -> Bean:
+        if "Authorization" not in self._http.headers:
+            self._log_in()
+        response = self._http.request(method, path, json=body, params=params)
+        _raise_if_refused(response)
+        return cast("Bean", response.json()) if response.content else {}
+
+    def _log_in(self) -> None:
+        response = self._http.post("/identity/users/patLogin", json=self._credentials)
+        _raise_if_refused(response)
+        self._http.headers["Authorization"] = f"Bearer {response.json()['token']}"
+
+
+def _raise_if_refused(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()
+    try:
+        message = str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        message = response.text
+    retry_after = response.headers.get("Retry-After", "")
+    raise Refused(
+        response.status_code,
+        message,
+        int(retry_after) if retry_after.isdigit() else None,
+    )
