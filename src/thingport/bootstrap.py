@@ -158,7 +158,7 @@ class Services:
         Raises:
             InvalidRequest: There is none.
         """
-        with self.control.for_service() as tx:
+        with self.control.for_service(read_only=True) as tx:
             tenant = tx.tenants.find_by_name(name)
         if tenant is None:
             raise InvalidRequest(f"tenant: there is none called {name!r}")
@@ -191,20 +191,6 @@ class Services:
         }
         with closing(self.lakes.new_lane(tenant.id)) as lane:
             return ingest_parquet(path, by_serial_number, metrics, lane, on_progress)
-
-    @property
-    def max_body_bytes(self) -> int:
-        """Largest JSON body that is read."""
-        return self.settings.max_body_bytes
-
-    def check_ready(self) -> None:
-        """Do nothing if the stores answer.
-
-        Raises:
-            StoreUnavailable: One does not.
-        """
-        with self.control.for_service() as tx:
-            tx.tenants.find_by_name("")
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class Downloads:
             NotFound: The archive is deleted.
         """
         link = check_link(presented, self.secret, now=self.clock.now())
-        with self.control.for_tenant(link.tenant_id) as tx:
+        with self.control.for_tenant(link.tenant_id, read_only=True) as tx:
             data_export = tx.data_exports.find(link.data_export_id)
         if data_export is None or data_export.archive is None:
             raise NotFound

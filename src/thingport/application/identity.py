@@ -238,7 +238,7 @@ class Identity:
         tenant = self._find_tenant(tenant_name)
         if tenant is None or tenant.id != subject.tenant_id:
             raise Unauthenticated
-        with self.control.for_tenant(tenant.id) as tx:
+        with self.control.for_tenant(tenant.id, read_only=True) as tx:
             user = tx.credentials.find_user(subject.user_id)
             api_key = tx.credentials.find_api_key(subject.api_key_id)
         if user is None or api_key is None:
@@ -251,7 +251,7 @@ class Identity:
         )
 
     def _find_tenant(self, name: str) -> Tenant | None:
-        with self.control.for_service() as tx:
+        with self.control.for_service(read_only=True) as tx:
             return tx.tenants.find_by_name(name)
 
     @contextmanager

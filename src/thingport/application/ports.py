@@ -356,8 +356,10 @@ class ControlDatabase(Protocol):
         """
         ...
 
-    def for_service(self) -> AbstractContextManager[ServiceTransaction]:
-        """Begin a transaction of the service itself."""
+    def for_service(
+        self, *, read_only: bool = False
+    ) -> AbstractContextManager[ServiceTransaction]:
+        """Begin a transaction of the service itself; ``read_only`` as above."""
         ...
 
 

@@ -233,7 +233,7 @@ class DataExportRunner:
         )
 
     def _list_segments(self, claim: Claim) -> Sequence[StoredSegment]:
-        with self.control.for_service() as tx:
+        with self.control.for_service(read_only=True) as tx:
             return tx.queue.list_segments(claim.data_export.id)
 
     def _save_progress(self, claim: Claim, progress: Progress) -> None:

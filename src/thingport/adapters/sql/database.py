@@ -85,14 +85,16 @@ class SqlControlDatabase:
             yield SqlTenantTransaction(connection, tenant_id)
 
     @contextmanager
-    def for_service(self) -> Generator[SqlServiceTransaction]:
+    def for_service(
+        self, *, read_only: bool = False
+    ) -> Generator[SqlServiceTransaction]:
         """Begin a transaction of the service itself.
 
         Raises:
             StoreUnavailable: The database does not answer; nothing was written.
             CorruptData: It is damaged.
         """
-        with self._begin(read_only=False) as connection:
+        with self._begin(read_only=read_only) as connection:
             yield SqlServiceTransaction(
                 SqlTenantRepository(connection), SqlExportQueue(connection)
             )

@@ -2,16 +2,22 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from fakes.control_database import FakeControlDatabase
 from thingport.adapters.catalogue_files.catalogue_document_reader import (
     parse_catalogue_document,
 )
+from thingport.adapters.sql.database import SqlControlDatabase
+from thingport.adapters.sql.engine import open_engine, sqlite_url
+from thingport.adapters.sql.migrate import upgrade
 from thingport.application.catalogue import apply_catalogue
+from thingport.application.ports import CatalogueEntity, ControlDatabase
 from thingport.domain.catalogue import (
     Customer,
     Organization,
@@ -61,8 +67,8 @@ class Ids:
 class Bench:
     """A tenant's catalogue to apply files to."""
 
-    def __init__(self) -> None:
-        self.control = FakeControlDatabase()
+    def __init__(self, control: ControlDatabase) -> None:
+        self.control = control
         self.ids = Ids()
 
     def apply(self, text: str, *, is_json: bool = False) -> Sequence[str]:
@@ -77,9 +83,22 @@ class Bench:
         assert self.rows() == before, "a refused file changes nothing"
         return list(refused.value.faults)
 
-    def rows(self) -> Mapping[tuple[type, str], object]:
-        with self.control.for_tenant(TENANT.id) as tx:
-            return dict(tx.catalogue.rows)
+    def rows(self) -> Mapping[tuple[type, str], CatalogueEntity]:
+        with self.control.for_tenant(TENANT.id, read_only=True) as tx:
+            network = tx.catalogue.get_network()
+            definitions = tx.catalogue.get_definitions()
+            entities: list[CatalogueEntity] = [
+                *network.organizations,
+                *network.partners,
+                *network.customers,
+                *tx.catalogue.list_locations(),
+                *definitions.thing_definitions.values(),
+                *definitions.metrics.values(),
+                *definitions.product_models.values(),
+                *definitions.product_model_parts.values(),
+                *tx.catalogue.list_things(),
+            ]
+        return {(type(it), it.id): it for it in entities}
 
     def thing(self, serial_number: str) -> Thing:
         with self.control.for_tenant(TENANT.id) as tx:
@@ -90,9 +109,22 @@ class Bench:
         return next(it for it in self.rows().values() if isinstance(it, Customer))
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a control database with the tenant in it, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "control.sqlite"
+    engine = open_engine(sqlite_url(path))
+    upgrade(engine)
+    with closing(SqlControlDatabase(engine)) as control, control.for_service() as tx:
+        tx.tenants.add(TENANT)
+    return path
+
+
 @pytest.fixture
-def bench() -> Bench:
-    return Bench()
+def bench(template: Path, tmp_path: Path) -> Iterator[Bench]:
+    copied = shutil.copy(template, tmp_path)
+    with closing(SqlControlDatabase(sqlite_url(Path(copied)))) as control:
+        yield Bench(control)
 
 
 @pytest.fixture
@@ -125,7 +157,6 @@ def test_applying_a_file_again_changes_nothing(fleet: Bench) -> None:
 
     assert fleet.apply(FLEET) == []
     assert fleet.rows() == before
-    assert fleet.control.catalogues[TENANT.id].saves == len(before)
 
 
 def test_children_may_come_before_their_parents_in_the_file(bench: Bench) -> None:
