@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from app_client import AppClient
-from builders import ALL_PERMISSIONS, NOON, a_thing, a_thing_definition, an_id
+from builders import (
+    ALL_PERMISSIONS,
+    NOON,
+    a_partner,
+    a_thing,
+    a_thing_definition,
+    an_id,
+)
 from thingport.adapters.archives.local import LocalArchiveStore
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
@@ -19,7 +26,6 @@ from thingport.application.downloads import Downloads
 from thingport.application.identity import Identity
 from thingport.application.ports import CatalogueEntity, ControlDatabase
 from thingport.application.readings import Readings
-from thingport.domain.actor import OrganizationEntity
 from thingport.domain.catalogue import Organization
 from thingport.domain.ids import MetricId, OrganizationId, TenantId
 from thingport.domain.metric import Metric, ValueType
@@ -100,6 +106,7 @@ class HttpService:
     def add_tenant(self, name: str) -> "HttpTenant":
         tenant = self.identity.add_tenant(name)
         organization = Organization(id=OrganizationId(an_id()), name="Maker")
+        partner = a_partner(name="Dealer", organization_id=organization.id)
         definition = a_thing_definition()
         metric = Metric(
             id=MetricId(an_id()),
@@ -108,7 +115,9 @@ class HttpService:
             value_type=ValueType.DOUBLE,
         )
         thing = a_thing(thing_definition_id=definition.id)
-        entities: list[CatalogueEntity] = [organization, definition, metric, thing]
+        entities: list[CatalogueEntity] = [
+            *(organization, partner, definition, metric, thing)
+        ]
         with self.control.for_tenant(tenant.id) as tx:
             for entity in entities:
                 tx.catalogue.save(entity)
@@ -117,7 +126,10 @@ class HttpService:
 
 @dataclass
 class HttpTenant:
-    """A tenant with one organization, one thing and one metric, ``temp``."""
+    """A tenant with one organization, one thing and one metric, ``temp``.
+
+    Its one partner sees nothing.
+    """
 
     service: HttpService
     id: TenantId
@@ -133,8 +145,11 @@ class HttpTenant:
         *,
         of_user: frozenset[Permission] = ALL_PERMISSIONS,
         of_key: frozenset[Permission] = ALL_PERMISSIONS,
+        partner: str | None = None,
     ) -> str:
-        api_key, pat = self.add_credentials(of_user=of_user, of_key=of_key)
+        api_key, pat = self.add_credentials(
+            of_user=of_user, of_key=of_key, partner=partner
+        )
         identity = self.service.identity
         return identity.log_in_with_token(self.name, api_key, pat).token
 
@@ -143,12 +158,16 @@ class HttpTenant:
         *,
         of_user: frozenset[Permission] = ALL_PERMISSIONS,
         of_key: frozenset[Permission] = ALL_PERMISSIONS,
+        partner: str | None = None,
     ) -> tuple[str, str]:
         identity, email = self.service.identity, f"{an_id()}@acme.example"
-        user = identity.add_user(
-            self.name, email, permissions=of_user, organization="Maker"
+        identity.add_user(
+            self.name,
+            email,
+            permissions=of_user,
+            organization=None if partner else "Maker",
+            partner=partner,
         )
-        assert isinstance(user.entity, OrganizationEntity)
         api_key = identity.add_api_key(self.name, "tests", of_key)
         return api_key, identity.add_access_token(self.name, email, "tests")
 

@@ -117,7 +117,7 @@ def test_absent_fields_are_not_in_the_bean(client: AppClient) -> None:
         "timestampFormat",
         "progress",
     }
-    assert bean["name"].startswith("data-export 2026-01-01T12:00:00")
+    assert bean["name"] == "data-export 2026-01-01T12:00:00.000Z"
 
 
 def test_a_second_export_is_refused_with_the_first_ones_id(
@@ -132,6 +132,20 @@ def test_a_second_export_is_refused_with_the_first_ones_id(
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
     finish(service, failing=True)
     assert client.post("/data/dataExports", json=first).status_code == 201
+
+
+def test_who_cannot_see_the_first_export_is_not_told_its_id(
+    service: HttpService, client: AppClient, acme: HttpTenant
+) -> None:
+    stranger = service.client(acme.headers(acme.log_in(partner="Dealer")))
+    first = client.post("/data/dataExports", json={}).json()
+
+    refused = stranger.post("/data/dataExports", json={})
+
+    assert refused.status_code == 429
+    assert "Only one data export" in refused.json()["message"]
+    assert first["id"] not in refused.json()["message"]
+    assert "Retry-After" in refused.headers
 
 
 def test_the_body_is_checked_before_the_slot(client: AppClient) -> None:

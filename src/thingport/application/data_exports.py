@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from thingport.application.ports import (
     ArchiveStore,
@@ -13,16 +14,24 @@ from thingport.application.ports import (
 )
 from thingport.domain.actor import Actor
 from thingport.domain.catalogue import PlacedThing
+from thingport.domain.csv_format import format_timestamp
 from thingport.domain.data_export import (
     DataExport,
     DataExportRequest,
     DataExportState,
     Progress,
     Selection,
+    TimestampFormat,
 )
-from thingport.domain.errors import InvalidRequest, NotFound, ThingportError
+from thingport.domain.errors import (
+    ExportAlreadyActive,
+    InvalidRequest,
+    NotFound,
+    ThingportError,
+)
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId
+from thingport.domain.period import epoch_ms
 from thingport.domain.permissions import Permission
 from thingport.domain.planning import check_request, plan_export
 from thingport.domain.thing_file_name import check_mask
@@ -60,7 +69,8 @@ class DataExports:
         Raises:
             PermissionDenied: The actor may not export.
             InvalidRequest: With every fault of the selection; nothing was stored.
-            ExportAlreadyActive: Another one is PENDING; nothing was stored.
+            ExportAlreadyActive: Another one is PENDING; it is named only to who
+                sees it. Nothing was stored.
         """
         actor.require(Permission.EXPORT_DATA)
         data_export_id = DataExportId(self.ids.new_id())
@@ -70,7 +80,7 @@ class DataExports:
             tenant_id=actor.tenant_id,
             scheduled_by=actor.user_id,
             scheduled_at=plan.scheduled_at,
-            name=request.name or f"data-export {plan.scheduled_at.isoformat()}",
+            name=request.name or _default_name(plan.scheduled_at),
             selection=request.selection,
             rendition=request.rendition,
             progress=Progress(things_total=len(plan.files)),
@@ -79,8 +89,10 @@ class DataExports:
         try:
             with self.control.for_tenant(actor.tenant_id) as tx:
                 tx.data_exports.add(data_export, slot=actor.tenant_id)
-        except ThingportError:
+        except ThingportError as error:
             self.archives.discard_plan(actor.tenant_id, data_export_id)
+            if isinstance(error, ExportAlreadyActive):
+                raise self._as_told_to(actor, error) from None
             raise
         return data_export
 
@@ -106,6 +118,17 @@ class DataExports:
         if not is_own and not sees_all:
             raise NotFound
         return DataExportView(data_export, may_download=is_completed and sees_all)
+
+    def _as_told_to(
+        self, actor: Actor, refusal: ExportAlreadyActive
+    ) -> ExportAlreadyActive:
+        """Leave the id of the export out for who cannot see it."""
+        if refusal.active_id is not None:
+            try:
+                self.get(actor, refusal.active_id)
+            except NotFound:
+                return ExportAlreadyActive(None, retry_after=refusal.retry_after)
+        return refusal
 
     def _plan(self, actor: Actor, request: DataExportRequest) -> ExportPlan:
         selection = request.selection
@@ -146,6 +169,11 @@ class DataExports:
             if visibility.sees_thing(placed)
         }
         return all(file.thing_id in seen for file in plan.files)
+
+
+def _default_name(scheduled_at: datetime) -> str:
+    instant = format_timestamp(epoch_ms(scheduled_at), TimestampFormat.ISO_8601)
+    return f"data-export {instant}"
 
 
 def _visibility(actor: Actor, catalogue: CatalogueRepository) -> Visibility:

@@ -8,10 +8,10 @@ import math
 import re
 import struct
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
 
 from thingport.domain.data_export import TimestampFormat
+from thingport.domain.period import instant_of
 
 LINE_END = "\r\n"
 
@@ -27,7 +27,6 @@ NUMBER_PATTERN = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 _NUMBER = re.compile(NUMBER_PATTERN)
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # the Z is written by hand
 _FLOAT32 = struct.Struct("<f")
 _MAX_FLOAT32_DIGITS = 9
 """Significant digits that name any 32-bit float (IEEE 754-2019, table 3.6)."""
@@ -68,8 +67,8 @@ def format_timestamp(timestamp_ms: int, timestamp_format: TimestampFormat) -> st
         case TimestampFormat.EPOCH_MILLIS:
             return str(timestamp_ms)
         case TimestampFormat.ISO_8601:
-            instant = _EPOCH + timedelta(milliseconds=timestamp_ms)
-            return f"{instant.isoformat(timespec='milliseconds')}Z"
+            text = instant_of(timestamp_ms).isoformat(timespec="milliseconds")
+            return text.replace("+00:00", "Z")
 
 
 def format_boolean(value: bool) -> str:  # noqa: FBT001  # it is the value itself

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from thingport.domain.ids import DataExportId
+
 
 class ThingportError(Exception):
     """Something went wrong in Thingport."""
@@ -59,9 +61,15 @@ class Conflict(CallerError):
 
 
 class ExportAlreadyActive(Conflict):
-    """Another export of the tenant is still PENDING; nothing was stored."""
+    """Another export of the tenant is still PENDING; nothing was stored.
 
-    def __init__(self, active_id: str | None, *, retry_after: timedelta) -> None:
+    Attributes:
+        active_id: That export; ``None`` for who cannot see it.
+    """
+
+    def __init__(
+        self, active_id: DataExportId | None, *, retry_after: timedelta
+    ) -> None:
         which = f" ({active_id})" if active_id else ""
         super().__init__(
             f"Only one data export can be scheduled at a time: another{which} is "
@@ -92,6 +100,14 @@ class WorkerDied(TransientError):
             f"the worker rendering chunk {chunk_number} ended unexpectedly"
         )
         self.chunk_number = chunk_number
+
+
+class RunnerStopping(TransientError):
+    """The runner was told to end; what it has rendered is kept for the next one."""
+
+    def __init__(self, data_export_id: DataExportId) -> None:
+        super().__init__(f"the runner of data export {data_export_id} is stopping")
+        self.data_export_id = data_export_id
 
 
 class LeaseLost(ThingportError):

@@ -1,6 +1,7 @@
-"""Half-open stretches of time, in UTC milliseconds since the Unix epoch."""
+"""Instants and half-open stretches of time, in UTC milliseconds since the epoch."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 MIN_TIMESTAMP_MS = -2_208_988_800_000
 """1900-01-01T00:00:00Z: the first instant that a reading may have."""
@@ -24,6 +25,20 @@ class Period:
 
 ALL_TIME = Period()
 """From the first value to the last."""
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def epoch_ms(at: datetime) -> int:
+    """Give an instant in milliseconds since the Unix epoch; fractions are cut."""
+    return (at - _EPOCH) // _MILLISECOND
+
+
+def instant_of(timestamp_ms: int) -> datetime:
+    """Give an instant, in UTC, from its milliseconds since the Unix epoch."""
+    return _EPOCH + timestamp_ms * _MILLISECOND
 
 
 def is_valid_timestamp(timestamp_ms: int) -> bool:

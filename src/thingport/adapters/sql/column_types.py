@@ -1,6 +1,6 @@
 """Column types: how instants and words of the domain are stored."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -8,8 +8,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+from thingport.domain.period import epoch_ms, instant_of
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -26,7 +25,7 @@ class Instant(TypeDecorator[datetime]):
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy passes it
     ) -> int | None:
         """Give what is stored."""
-        return None if value is None else (value - _EPOCH) // _MILLISECOND
+        return None if value is None else epoch_ms(value)
 
     def process_result_value(
         self,
@@ -34,7 +33,7 @@ class Instant(TypeDecorator[datetime]):
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy passes it
     ) -> datetime | None:
         """Give what was stored."""
-        return None if value is None else _EPOCH + value * _MILLISECOND
+        return None if value is None else instant_of(value)
 
 
 class Word(TypeDecorator[_Word], Generic[_Word]):

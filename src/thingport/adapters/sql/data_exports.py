@@ -53,7 +53,7 @@ class SqlDataExportRepository:
         ).one_or_none()
         return None if row is None else to_data_export(row)
 
-    def _find_active(self, slot: str) -> str | None:
+    def _find_active(self, slot: str) -> DataExportId | None:
         return self._connection.execute(
             select(data_exports.c.id).where(
                 data_exports.c.tenant_id == self._tenant_id,

@@ -1,7 +1,5 @@
 """A data export as the wire has it."""
 
-from datetime import datetime, timedelta
-
 from thingport.domain.data_export import DataExport, ExportError, Progress
 from thingport.domain.metric import (
     MetricAnywhere,
@@ -9,10 +7,8 @@ from thingport.domain.metric import (
     MetricOfPart,
     QualifiedMetric,
 )
+from thingport.domain.period import epoch_ms
 from thingport.entrypoints.http.json_body import JsonObject
-
-_MILLISECOND = timedelta(milliseconds=1)
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 def bean_of(data_export: DataExport, *, url: str | None = None) -> JsonObject:
@@ -48,11 +44,6 @@ def bean_of(data_export: DataExport, *, url: str | None = None) -> JsonObject:
     return _without_absent(fields)
 
 
-def epoch_ms(at: datetime) -> int:
-    """Give an instant in UTC milliseconds since the Unix epoch."""
-    return (at - _EPOCH) // _MILLISECOND
-
-
 def _qualified_metric(qualified: QualifiedMetric) -> JsonObject:
     match qualified:
         case MetricAnywhere(metric_id):
@@ -70,7 +61,7 @@ def _qualified_metric(qualified: QualifiedMetric) -> JsonObject:
 
 
 def _progress(progress: Progress) -> JsonObject:
-    return {
+    fields: JsonObject = {
         "phase": str(progress.phase),
         "thingsDone": progress.things_done,
         "thingsTotal": progress.things_total,
@@ -78,7 +69,9 @@ def _progress(progress: Progress) -> JsonObject:
         "rowsTotal": progress.rows_total,
         "bytesWritten": progress.bytes_written,
         "percent": progress.percent,
+        "remainingSeconds": progress.remaining_seconds,
     }
+    return _without_absent(fields)
 
 
 def _error(error: ExportError | None) -> JsonObject | None:

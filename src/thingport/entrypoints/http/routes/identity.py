@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from thingport.domain.period import epoch_ms
 from thingport.entrypoints.http.access import TenantName
-from thingport.entrypoints.http.data_export_bean import epoch_ms
 from thingport.entrypoints.http.json_body import Body, JsonObject, parse_object
 from thingport.entrypoints.http.object_reader import Faults, ObjectReader
 from thingport.entrypoints.http.schemas import (
