@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from socket import gethostname
 
+import structlog
 import uuid_utils
 from pydantic import SecretStr
 
@@ -92,6 +94,25 @@ class DataDir:
     def secret(self, name: str) -> Path:
         """Give the file of a secret that is made at the first start."""
         return self.root / "secrets" / name
+
+
+def configure_logs() -> None:
+    """Send what is logged to standard error, a line an event, with its time in UTC.
+
+    A traceback shows code and never the values in it, which may be secrets.
+    """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
 
 
 def prepare_data_dir(settings: Settings) -> None:
@@ -259,8 +280,14 @@ def _opened_lakes(settings: Settings, control: SqlControlDatabase) -> Generator[
 
 
 @contextmanager
-def open_runner(settings: Settings) -> Generator[DataExportRunner]:
+def open_runner(
+    settings: Settings, *, is_stopping: Callable[[], bool] = lambda: False
+) -> Generator[DataExportRunner]:
     """Open a runner on a data directory for as long as the block lasts.
+
+    Args:
+        settings: Where the directory is, and how much to render at a time.
+        is_stopping: Asked by the runner: whether to give back what it works on.
 
     Raises:
         UnusableDataDirectory: It cannot be used; nothing in it was changed.
@@ -286,6 +313,7 @@ def open_runner(settings: Settings) -> Generator[DataExportRunner]:
             executor=executor,
             clock=SystemClock(),
             max_chunk_cost_bytes=settings.max_chunk_bytes,
+            is_stopping=is_stopping,
         )
 
 

@@ -186,6 +186,17 @@ def test_discarding_the_staging_leaves_plan_and_archive(
     assert store.find_archive(ACME, EXPORT) is not None
 
 
+def test_a_discarded_archive_is_gone_and_no_other(store: ArchiveStore) -> None:
+    for tenant_id in (ACME, TenantId("other")):
+        store.seal(tenant_id, EXPORT, [b"whole"])
+
+    store.discard_archive(ACME, EXPORT)
+    store.discard_archive(ACME, EXPORT)
+
+    assert store.find_archive(ACME, EXPORT) is None
+    assert store.find_archive(TenantId("other"), EXPORT) is not None
+
+
 def test_a_damaged_plan_is_corrupt_data(store: ArchiveStore, tmp_path: Path) -> None:
     store.save_plan(EXPORT, PLAN)
     (file,) = tmp_path.rglob("e1.json.gz")

@@ -97,6 +97,19 @@ def test_a_released_export_waits_for_its_time_and_no_longer(
     assert again.attempt == 2
 
 
+def test_a_claim_that_was_no_attempt_does_not_count_as_one(
+    control_database: ControlDatabase,
+) -> None:
+    _schedule(control_database)
+    claim = _claimed(control_database)
+    with control_database.for_service() as tx:
+        tx.queue.release(claim, retry_at=NOON, is_attempt=False)
+
+    again = _claimed(control_database)
+    assert again.attempt == 1
+    assert again.fencing_token > claim.fencing_token
+
+
 def test_progress_is_seen_by_others(control_database: ControlDatabase) -> None:
     data_export = _schedule(control_database)
     progress = Progress(phase=Phase.RENDERING, rows_done=2**40, rows_total=2**41)

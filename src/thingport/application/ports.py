@@ -282,8 +282,13 @@ class ExportQueue(Protocol):
         """Prolong the lease."""
         ...
 
-    def release(self, claim: Claim, *, retry_at: datetime) -> None:
-        """Give the export back, to be claimed again at ``retry_at`` or later."""
+    def release(
+        self, claim: Claim, *, retry_at: datetime, is_attempt: bool = True
+    ) -> None:
+        """Give the export back, to be claimed again at ``retry_at`` or later.
+
+        ``is_attempt`` says whether the claim counts as one in later ones.
+        """
         ...
 
     def save_progress(self, claim: Claim, progress: Progress) -> None:
@@ -548,6 +553,12 @@ class ArchiveStore(Protocol):
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
         """Remove the segments and chunks of an export; plan and archive stay."""
+        ...
+
+    def discard_archive(
+        self, tenant_id: TenantId, data_export_id: DataExportId
+    ) -> None:
+        """Remove the archive of an export, if there is one."""
         ...
 
     def find_archive(

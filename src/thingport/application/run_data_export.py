@@ -1,11 +1,12 @@
 """Running a data export: cut, render, seal, and say how it went."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 
+from thingport.application.export_tally import ExportTally
 from thingport.application.keep_alive import keep_alive
 from thingport.application.ports import (
     ArchiveStore,
@@ -23,6 +24,7 @@ from thingport.domain.errors import (
     CorruptData,
     CorruptSegment,
     LeaseLost,
+    RunnerStopping,
     StoreUnavailable,
     ThingportError,
     TransientError,
@@ -32,12 +34,10 @@ from thingport.domain.export_plan import (
     Chunk,
     ExportPlan,
     SurveyedSpan,
-    ThingSpan,
     ThingSurvey,
-    WholeThings,
 )
 from thingport.domain.ids import ThingId
-from thingport.domain.segment import StoredSegment
+from thingport.domain.segment import ArchivePiece, StoredSegment
 
 LEASE = timedelta(seconds=15)
 """How long a runner may be silent before another one takes its export over."""
@@ -61,6 +61,9 @@ class DataExportRunner:
 
     Whatever happens, and wherever the process dies, an export is continued from
     its committed segments, by this runner or another one.
+
+    Attributes:
+        is_stopping: Asked between two steps: whether to give the export back.
     """
 
     name: str
@@ -71,6 +74,7 @@ class DataExportRunner:
     executor: Executor
     clock: Clock
     max_chunk_cost_bytes: int = MAX_CHUNK_COST_BYTES
+    is_stopping: Callable[[], bool] = lambda: False
 
     def claim(self) -> Claim | None:
         """Take the longest waiting export; ``None`` if there is none."""
@@ -86,6 +90,9 @@ class DataExportRunner:
         try:
             with keep_alive(self.control, self.clock, LEASE, claim):
                 archive, progress = self._run(claim)
+        except RunnerStopping:
+            with self.control.for_service() as tx:
+                tx.queue.release(claim, retry_at=self.clock.now(), is_attempt=False)
         except TransientError as error:
             self._try_later(claim, error)
         except LeaseLost:
@@ -105,6 +112,8 @@ class DataExportRunner:
         with self.control.for_service() as tx:
             tx.queue.finish(claim, failed)
         self._discard_staging(claim)
+        # There is one if the runner ended between sealing it and saying so.
+        self.archives.discard_archive(failed.tenant_id, failed.id)
 
     def _try_later(self, claim: Claim, error: TransientError) -> None:
         if claim.attempt >= MAX_ATTEMPTS:
@@ -145,6 +154,7 @@ class DataExportRunner:
             surveys: dict[ThingId, ThingSurvey] = {}
             spans: dict[ThingId, Sequence[SurveyedSpan]] = {}
             for layout, thing_ids in _iter_survey_groups(plan):
+                self._go_on(claim)
                 found = lake.survey(
                     plan.snapshot, plan.layouts[layout], thing_ids, plan.period
                 )
@@ -176,12 +186,13 @@ class DataExportRunner:
         self, claim: Claim, plan: ExportPlan, chunks: Sequence[Chunk]
     ) -> tuple[Sequence[StoredSegment], Progress]:
         """Render the chunks that have no segment yet; give all segments, in order."""
-        tally = _Tally(plan, chunks)
+        tally = ExportTally(plan, chunks)
         rendered = {it.index.chunk_number: it for it in self._list_segments(claim)}
         for number, segment in rendered.items():
             tally.add(chunks[number], segment)
         self._save_progress(claim, tally.progress)
         missing = [it for it in chunks if it.number not in rendered]
+        tally.start()
         saved_at = time.monotonic()
         for segment in self._iter_rendered(claim, missing):
             tally.add(chunks[segment.index.chunk_number], segment)
@@ -206,6 +217,7 @@ class DataExportRunner:
             with self.control.for_service() as tx:
                 tx.queue.commit_segment(claim, segment)
             yield segment
+            self._go_on(claim)
 
     def _seal(
         self,
@@ -214,14 +226,13 @@ class DataExportRunner:
         chunks: Sequence[Chunk],
         segments: Sequence[StoredSegment],
     ) -> Archive:
-        tally = _Tally(plan, chunks)
+        tally = ExportTally(plan, chunks)
         for chunk, segment in zip(chunks, segments, strict=True):
             tally.add(chunk, segment)
         self._save_progress(claim, replace(tally.progress, phase=Phase.SEALING))
+        pieces = self.renderer.iter_archive(plan, chunks, segments)
         sealed = self.archives.seal(
-            plan.tenant_id,
-            claim.data_export.id,
-            self.renderer.iter_archive(plan, chunks, segments),
+            plan.tenant_id, claim.data_export.id, self._iter_wanted(claim, pieces)
         )
         return Archive(
             size_bytes=sealed.size_bytes,
@@ -232,6 +243,22 @@ class DataExportRunner:
             ),
         )
 
+    def _iter_wanted(
+        self, claim: Claim, pieces: Iterator[ArchivePiece]
+    ) -> Iterator[ArchivePiece]:
+        for piece in pieces:
+            self._go_on(claim)
+            yield piece
+
+    def _go_on(self, claim: Claim) -> None:
+        """Do nothing, unless the runner shall end.
+
+        Raises:
+            RunnerStopping: It shall.
+        """
+        if self.is_stopping():
+            raise RunnerStopping(claim.data_export.id)
+
     def _list_segments(self, claim: Claim) -> Sequence[StoredSegment]:
         with self.control.for_service(read_only=True) as tx:
             return tx.queue.list_segments(claim.data_export.id)
@@ -239,35 +266,6 @@ class DataExportRunner:
     def _save_progress(self, claim: Claim, progress: Progress) -> None:
         with self.control.for_service() as tx:
             tx.queue.save_progress(claim, progress)
-
-
-class _Tally:
-    """Adds up what is done."""
-
-    def __init__(self, plan: ExportPlan, chunks: Sequence[Chunk]) -> None:
-        self.progress = Progress(
-            phase=Phase.RENDERING,
-            things_total=len(plan.files),
-            rows_total=sum(it.rows for it in chunks),
-        )
-
-    def add(self, chunk: Chunk, segment: StoredSegment) -> None:
-        done = self.progress
-        self.progress = replace(
-            done,
-            things_done=done.things_done + _count_things(chunk),
-            rows_done=done.rows_done + chunk.rows,
-            bytes_written=done.bytes_written + segment.index.size_bytes,
-        )
-
-
-def _count_things(chunk: Chunk) -> int:
-    """Count the things that a chunk ends; a span counts when it is the last."""
-    match chunk:
-        case WholeThings():
-            return chunk.end_file - chunk.first_file
-        case ThingSpan():
-            return int(chunk.is_last)
 
 
 def _iter_survey_groups(plan: ExportPlan) -> Iterator[tuple[int, Sequence[ThingId]]]:

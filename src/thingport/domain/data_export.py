@@ -103,6 +103,8 @@ class Progress:
         rows_total: Stored rows in the period, known once the work is cut; what
             comes out may be fewer, where rows merge.
         bytes_written: Finished bytes of the archive, compressed.
+        remaining_seconds: How long rendering may still take; ``None`` while
+            nothing says so.
     """
 
     phase: Phase = Phase.QUEUED
@@ -111,6 +113,7 @@ class Progress:
     rows_done: int = 0
     rows_total: int = 0
     bytes_written: int = 0
+    remaining_seconds: int | None = None
 
     @property
     def percent(self) -> int:
@@ -208,6 +211,7 @@ class DataExport:
                 things_done=self.progress.things_total,
                 rows_done=self.progress.rows_total,
                 bytes_written=archive.size_bytes,
+                remaining_seconds=None,
             ),
             finished_at=at,
             archive=archive,

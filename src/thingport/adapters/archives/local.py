@@ -107,6 +107,12 @@ class LocalArchiveStore:
         """Remove the segments and chunks of an export; plan and archive stay."""
         shutil.rmtree(self._staging(tenant_id, data_export_id), ignore_errors=True)
 
+    def discard_archive(
+        self, tenant_id: TenantId, data_export_id: DataExportId
+    ) -> None:
+        """Remove the archive of an export, if there is one."""
+        self._archive(tenant_id, data_export_id).unlink(missing_ok=True)
+
     def find_archive(
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> Path | None:

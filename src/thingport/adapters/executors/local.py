@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -81,6 +82,8 @@ class LocalExecutor:
 
 
 def _begin_worker(niceness: int) -> None:
+    # Ctrl-C reaches a whole terminal's processes; workers end when they are told.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(niceness)
     Thread(target=_end_with_parent, daemon=True).start()
 

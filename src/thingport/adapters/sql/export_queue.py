@@ -70,9 +70,12 @@ class SqlExportQueue:
         """Prolong the lease."""
         self._update(claim, lease_until=until)
 
-    def release(self, claim: Claim, *, retry_at: datetime) -> None:
+    def release(
+        self, claim: Claim, *, retry_at: datetime, is_attempt: bool = True
+    ) -> None:
         """Give the export back, to be claimed again at ``retry_at`` or later."""
-        self._update(claim, retry_at=retry_at, **_NO_LEASE)
+        attempt = claim.attempt if is_attempt else claim.attempt - 1
+        self._update(claim, retry_at=retry_at, attempt=attempt, **_NO_LEASE)
 
     def save_progress(self, claim: Claim, progress: Progress) -> None:
         """Store how far the export has got."""

@@ -5,6 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
+from thingport.bootstrap import configure_logs
 from thingport.domain.errors import InvalidRequest, ThingportError
 from thingport.entrypoints.cli import administration, data, service
 
@@ -42,6 +43,7 @@ app.add_typer(_catalogue, name="catalogue")
 
 def main() -> None:
     """Run the command; an error is a sentence on standard error, and status 1."""
+    configure_logs()
     try:
         app()
     except InvalidRequest as error:

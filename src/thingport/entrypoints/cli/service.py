@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from thingport.bootstrap import prepare_data_dir
 from thingport.domain.errors import ThingportError
+from thingport.entrypoints.cli.embedded_runner import RUNNER, runner_beside
 from thingport.entrypoints.cli.options import DataDir
 from thingport.settings import Settings, read_settings
 
@@ -22,11 +22,6 @@ _console = Console(highlight=False, soft_wrap=True)
 
 _BACKLOG = 2048
 """Callers that may wait to be connected, as uvicorn has it."""
-
-_RUNNER_STOPS_WITHIN_S = 10
-"""Time that a runner has to end its export before it is killed."""
-
-_RUNNER = [sys.executable, "-m", "thingport.entrypoints.runner"]
 
 
 class CannotListen(ThingportError):
@@ -52,7 +47,7 @@ def serve(
         os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
         os.environ.setdefault("THINGPORT_PUBLIC_BASE_URL", address)
         prepare_data_dir(read_settings())  # pyright: ignore[reportCallIssue]  # fields come from the environment
-        with _running():
+        with runner_beside():
             _console.print(f"Thingport is at {address}", markup=False)
             sys.stdout.flush()
             config = uvicorn.Config(
@@ -69,7 +64,7 @@ def serve(
 def runner(data_dir: DataDir) -> None:
     """Run one more runner, until interrupted."""
     os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
-    os.execv(sys.executable, _RUNNER)  # noqa: S606  # our own command, no shell
+    os.execv(sys.executable, RUNNER)  # noqa: S606  # our own command, no shell
 
 
 def show_settings() -> None:
@@ -94,23 +89,3 @@ def _listen(host: str, port: int) -> Generator[socket.socket]:
         # From here on callers may connect; they are answered once all is open.
         listening.listen(_BACKLOG)
         yield listening
-
-
-@contextmanager
-def _running() -> Generator[None]:
-    """Keep a runner beside the server; it ends when this process does."""
-    command = [*_RUNNER, "--until-stdin-closes"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603  # our own command
-        try:
-            yield
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a runner to stop, then insist: what it has rendered is kept."""
-    process.terminate()
-    try:
-        process.wait(timeout=_RUNNER_STOPS_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()

@@ -38,6 +38,8 @@ class ProgressBean(Bean):
     rows_total: int
     bytes_written: int
     percent: int
+    remaining_seconds: int | None = None
+    """How long rendering may still take, at its pace so far."""
 
 
 class ExportErrorBean(Bean):

@@ -7,7 +7,7 @@ from threading import Event, Thread
 import structlog
 
 from thingport.application.run_data_export import DataExportRunner
-from thingport.bootstrap import open_runner
+from thingport.bootstrap import configure_logs, open_runner
 from thingport.domain.data_export import ExportError
 from thingport.domain.errors import LeaseLost, TransientError
 from thingport.settings import read_settings
@@ -16,12 +16,13 @@ _log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Run exports until told to stop.
+    """Run exports until told to stop; one under way is given back as it is then.
 
     With ``--until-stdin-closes`` the runner also ends when its standard input
     does: a parent that keeps the other end open takes its runner along, however
     the parent ends.
     """
+    configure_logs()
     settings = read_settings()
     stop = Event()
 
@@ -32,7 +33,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, stop_soon)
     if "--until-stdin-closes" in sys.argv[1:]:
         Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
-    with open_runner(settings) as runner:
+    with open_runner(settings, is_stopping=stop.is_set) as runner:
         _run_until(stop, runner, settings.runner_pause.total_seconds())
 
 
