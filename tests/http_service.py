@@ -1,8 +1,8 @@
 """The HTTP application on a real control database and archive store."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from builders import (
 from thingport.adapters.archives.local import LocalArchiveStore
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
+from thingport.adapters.lake.lakes import Lakes
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
@@ -30,7 +31,6 @@ from thingport.domain.catalogue import Organization
 from thingport.domain.ids import MetricId, OrganizationId, TenantId
 from thingport.domain.metric import Metric, ValueType
 from thingport.domain.permissions import Permission
-from thingport.domain.reading import ReadingBatch
 from thingport.entrypoints.http.app import create_app
 from thingport.settings import Settings
 
@@ -53,23 +53,6 @@ class CountingIds:
         return an_id()
 
 
-class EmptyLake:
-    """A lake that nothing was ever written to; enough for scheduling."""
-
-    def current_snapshot(self) -> int | None:
-        return None
-
-
-@dataclass
-class RememberedWrites:
-    """A way in that keeps what it was given."""
-
-    batches: list[ReadingBatch] = field(default_factory=list)
-
-    def write(self, batches: Sequence[ReadingBatch]) -> None:
-        self.batches.extend(batches)
-
-
 @dataclass
 class HttpService:
     """An application, and what a test wants to reach behind it."""
@@ -78,7 +61,7 @@ class HttpService:
     control: ControlDatabase
     archives: LocalArchiveStore
     clock: StoppedClock
-    writes: RememberedWrites
+    lakes: Lakes
     identity: Identity
     data_exports: DataExports
     readings: Readings
@@ -106,7 +89,7 @@ class HttpService:
     def add_tenant(self, name: str) -> "HttpTenant":
         tenant = self.identity.add_tenant(name)
         organization = Organization(id=OrganizationId(an_id()), name="Maker")
-        partner = a_partner(name="Dealer", organization_id=organization.id)
+        partner = a_partner(name="Stranger", organization_id=organization.id)
         definition = a_thing_definition()
         metric = Metric(
             id=MetricId(an_id()),
@@ -178,18 +161,23 @@ def http_service(directory: Path) -> Generator[HttpService]:
     upgrade(engine)
     control = SqlControlDatabase(engine)
     archives = LocalArchiveStore(directory / "archives")
-    clock, ids, writes = StoppedClock(), CountingIds(), RememberedWrites()
+    clock, ids = StoppedClock(), CountingIds()
 
-    @contextmanager
-    def open_lake(_tenant_id: TenantId) -> Generator[EmptyLake]:
-        yield EmptyLake()
+    def allocate_written_seqs(tenant_id: TenantId, count: int) -> int:
+        with control.for_tenant(tenant_id) as tx:
+            return tx.allocate_written_seqs(count)
 
+    lakes = Lakes(
+        directory / "lakes",
+        temp_dir=directory / "temporary",
+        allocate_written_seqs=allocate_written_seqs,
+    )
     yield HttpService(
         settings=Settings(data_dir=directory),
         control=control,
         archives=archives,
         clock=clock,
-        writes=writes,
+        lakes=lakes,
         identity=Identity(
             control=control,
             secrets=RandomSecrets(),
@@ -200,12 +188,12 @@ def http_service(directory: Path) -> Generator[HttpService]:
         ),
         data_exports=DataExports(
             control=control,
-            open_lake=open_lake,
+            open_lake=lakes.open_reader,
             archives=archives,
             clock=clock,
             ids=ids,
         ),
-        readings=Readings(control=control, lake_writer=lambda _tenant_id: writes),
+        readings=Readings(control=control, lake_writer=lakes.writer),
         downloads=Downloads(
             control=control,
             archives=archives,
@@ -215,4 +203,5 @@ def http_service(directory: Path) -> Generator[HttpService]:
             public_base_url="https://data.acme.example",
         ),
     )
+    lakes.close()
     engine.dispose()

@@ -268,7 +268,7 @@ def test_spans_tile_the_period_and_cost_no_more_than_they_may(
         assert cost <= max_cost_bytes or len({at for at, _ in inside}) == 1
 
 
-_values = {
+_values: dict[ValueType, st.SearchStrategy[Value]] = {
     ValueType.STRING: st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     ValueType.BOOLEAN: st.booleans(),
     ValueType.INTEGER: st.integers(-(2**63), 2**63 - 1),
@@ -281,7 +281,9 @@ _values = {
 @st.composite
 def _readings(draw: st.DrawFn) -> Reading:
     optional = {it: _values[type_] for it, type_ in TYPES.items()}
-    values = draw(st.fixed_dictionaries({}, optional=optional).filter(bool))
+    values: dict[MetricId, Value] = draw(
+        st.fixed_dictionaries({}, optional=optional).filter(bool)
+    )
     thing = draw(st.sampled_from("ab"))
     return Reading(ThingId(thing), draw(st.integers(-3, 3)), values)
 

@@ -60,7 +60,7 @@ def link(service: HttpService, client: AppClient) -> str:
     """Give the path of a link to a finished archive."""
     client.post("/data/dataExports", json={"name": "Ünïcode, 2026"})
     finished = finish(service)
-    url = client.get(f"/data/dataExports/{finished.id}").json()["url"]
+    url: str = client.get(f"/data/dataExports/{finished.id}").json()["url"]
     assert url.startswith("https://data.acme.example/downloads/")
     assert url.endswith(".zip")
     return urlsplit(url).path
@@ -137,7 +137,7 @@ def test_a_second_export_is_refused_with_the_first_ones_id(
 def test_who_cannot_see_the_first_export_is_not_told_its_id(
     service: HttpService, client: AppClient, acme: HttpTenant
 ) -> None:
-    stranger = service.client(acme.headers(acme.log_in(partner="Dealer")))
+    stranger = service.client(acme.headers(acme.log_in(partner="Stranger")))
     first = client.post("/data/dataExports", json={}).json()
 
     refused = stranger.post("/data/dataExports", json={})

@@ -7,6 +7,8 @@ import pytest
 
 from app_client import AppClient
 from http_service import HttpService, HttpTenant, http_service
+from lake_rows import Row, read
+from thingport.domain.export_plan import PlannedColumn, PlannedLayout
 
 
 @pytest.fixture
@@ -25,12 +27,22 @@ def client(service: HttpService, acme: HttpTenant) -> AppClient:
     return service.logged_in(acme)
 
 
+def stored(acme: HttpTenant) -> list[Row]:
+    """Give timestamps and values in the lake, in the order of writing."""
+    metric = acme.metric
+    column = PlannedColumn(metric.id, metric.value_type, metric.name)
+    layout = PlannedLayout(metric.thing_definition_id, (column,))
+    with acme.service.lakes.open_reader(acme.id) as reader:
+        rows = read(reader, layout, [acme.thing_id])
+    return [(timestamp_ms, value) for _, timestamp_ms, value in rows]
+
+
 def address(acme: HttpTenant, metric_name: str = "temp") -> str:
     return f"/data/values?thingId={acme.thing_id}&metricName={metric_name}"
 
 
 def test_values_are_stored_in_their_order_from_json_and_from_text(
-    service: HttpService, client: AppClient, acme: HttpTenant
+    client: AppClient, acme: HttpTenant
 ) -> None:
     body = {
         "data": [
@@ -42,17 +54,11 @@ def test_values_are_stored_in_their_order_from_json_and_from_text(
     answer = client.put(address(acme), json=body)
 
     assert answer.status_code == 201
-    (batch,) = service.writes.batches
-    metric_id = acme.metric.id
-    assert [(it.timestamp_ms, it.values) for it in batch.readings] == [
-        (5, {metric_id: 1.5}),
-        (5, {metric_id: 2.0}),
-        (4, {metric_id: 1e-5}),
-    ]
+    assert stored(acme) == [(4, 1e-5), (5, 1.5), (5, 2.0)]
 
 
 def test_one_faulty_value_stores_nothing_of_the_request(
-    service: HttpService, client: AppClient, acme: HttpTenant
+    client: AppClient, acme: HttpTenant
 ) -> None:
     body = {
         "data": [
@@ -66,19 +72,19 @@ def test_one_faulty_value_stores_nothing_of_the_request(
     assert answer.status_code == 400
     message = answer.json()["message"]
     assert message.startswith("data[1].values[0].value: not a DOUBLE")
-    assert service.writes.batches == []
+    assert stored(acme) == []
 
 
 @pytest.mark.parametrize("token", [b"NaN", b"Infinity", b"1e999", b'"nan"', b"true"])
 def test_what_is_no_finite_number_is_refused(
-    service: HttpService, client: AppClient, acme: HttpTenant, token: bytes
+    client: AppClient, acme: HttpTenant, token: bytes
 ) -> None:
     body = b'{"data": [{"timestamp": 5, "values": [{"value": %s}]}]}' % token
 
     answer = client.put(address(acme), content=body)
 
     assert answer.status_code == 400
-    assert service.writes.batches == []
+    assert stored(acme) == []
 
 
 def test_a_body_is_checked_before_the_thing_is_looked_up(

@@ -49,11 +49,11 @@ def test_a_user_belongs_to_the_entity_that_is_named(
         ({"customer": "C-1"}, CustomerEntity(customer.id)),
         ({"customer": "C-1", "location": "Plant"}, LocationEntity(location.id)),
     ]
-    for number, (names, entity) in enumerate(named):
+    for number, (names, belongs_to) in enumerate(named):
         user = service.identity.add_user(
             acme.name, f"{number}@acme.example", permissions=PERMISSIONS, **names
         )
-        assert user.entity == entity
+        assert user.entity == belongs_to
         with service.control.for_tenant(acme.id) as tx:
             assert tx.credentials.find_user(user.id) == user
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -68,7 +69,7 @@ def test_no_two_tokens_are_the_same() -> None:
     ],
 )
 def test_a_claim_that_is_wrong_or_missing_is_refused(
-    changes: dict[str, object],
+    changes: dict[str, Any],
 ) -> None:
     with pytest.raises(Unauthenticated):
         verify(forged(**changes))

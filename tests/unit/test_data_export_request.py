@@ -79,6 +79,8 @@ requests = st.builds(
     ),
 )
 
+NO_INTEGERS: tuple[object, ...] = (1.0, "1", True, [], 1e300)
+
 
 def refused(body: JsonObject) -> list[str]:
     with pytest.raises(InvalidRequest) as raised:
@@ -167,7 +169,7 @@ def test_an_unknown_field_is_refused_with_the_nearest_known_one(
                 {"startTimestamp": wrong},
                 "startTimestamp: must be a whole number of UTC milliseconds",
             )
-            for wrong in (1.0, "1", True, [], 1e300)
+            for wrong in NO_INTEGERS
         ),
         *(
             (

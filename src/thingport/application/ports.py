@@ -4,7 +4,14 @@ Adapters implement these protocols; a contract test in ``tests/contract`` holds
 each implementation to its port.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -580,10 +587,10 @@ class RenderTask:
 class Executor(Protocol):
     """Where chunks are rendered."""
 
-    def run(self, tasks: Iterable[RenderTask]) -> Iterator[StoredSegment]:
+    def run(self, tasks: Iterable[RenderTask]) -> Generator[StoredSegment]:
         """Render chunks, some at the same time; yield them as they come.
 
-        Takes tasks only as fast as it can work on them. Closing the iterator
+        Takes tasks only as fast as it can work on them. Closing the generator
         stops what is under way.
 
         Raises:

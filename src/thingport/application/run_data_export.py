@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
@@ -213,11 +214,13 @@ class DataExportRunner:
             )
             for chunk in chunks
         )
-        for segment in self.executor.run(tasks):
-            with self.control.for_service() as tx:
-                tx.queue.commit_segment(claim, segment)
-            yield segment
-            self._go_on(claim)
+        # Closed at once when something goes wrong: nobody wants the rest then.
+        with closing(self.executor.run(tasks)) as rendered:
+            for segment in rendered:
+                with self.control.for_service() as tx:
+                    tx.queue.commit_segment(claim, segment)
+                yield segment
+                self._go_on(claim)
 
     def _seal(
         self,

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -31,7 +31,7 @@ class LocalExecutor:
         self._niceness = niceness
         self._pool: ProcessPoolExecutor | None = None
 
-    def run(self, tasks: Iterable[RenderTask]) -> Iterator[StoredSegment]:
+    def run(self, tasks: Iterable[RenderTask]) -> Generator[StoredSegment]:
         """Render chunks, some at the same time; yield them as they come."""
         waiting = iter(tasks)
         running: dict[Future[StoredSegment], RenderTask] = {}
