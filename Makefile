@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETUP := .venv/.set-up
 DEMO_PORT ?= 8080
 
-.PHONY: help setup demo serve test test-slow check lint types contracts docs wheel lock programs
+.PHONY: help setup demo serve test test-slow check lint types contracts wheel lock programs
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'

@@ -151,12 +151,20 @@ def thingport(data_dir: Path, *words: str) -> str:
 def serving(data_dir: Path, port: int) -> Iterator[str]:
     """Run a server for as long as the block lasts; give its address."""
     command = [*THINGPORT, "serve", "--data-dir", str(data_dir), "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603  # our own command
+    with (
+        # What it logs would run through the progress bars.
+        (data_dir / "server.log").open("w+") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as it,  # noqa: S603  # our own command
+    ):
         try:
-            yield _read_address(server)
+            yield _read_address(it)
+        except Exception:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
         finally:
-            server.terminate()
-            server.wait(timeout=30)
+            it.terminate()
+            it.wait(timeout=30)
 
 
 def download_export(base_url: str, credentials: Credentials, output: Path) -> None:
@@ -289,12 +297,10 @@ def _progress() -> Progress:
 
 
 def _read_address(server: subprocess.Popen[str]) -> str:
-    if server.stdout is None:
-        sys.exit("the server has no output")
-    for line in server.stdout:
+    for line in server.stdout or ():
         if found := re.search(r"http://\S+", line):
             return found.group().rstrip(".")
-    sys.exit("the server ended before it listened")
+    raise RuntimeError("the server ended before it listened")
 
 
 def _find_secret(printed: str) -> str:

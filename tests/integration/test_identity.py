@@ -63,7 +63,7 @@ def test_a_user_belongs_to_the_entity_that_is_named(
     [
         ({}, "name exactly one"),
         ({"organization": "Maker", "partner": "Dealer"}, "name exactly one"),
-        ({"location": "Plant"}, "name exactly one"),
+        ({"location": "Plant"}, "name its customer too"),
         ({"organization": "Nobody"}, "organization: there is none called 'Nobody'"),
         ({"customer": "C-9"}, "customer: there is none called 'C-9'"),
     ],
@@ -108,7 +108,7 @@ def test_keys_and_tokens_need_a_tenant_a_user_and_a_name(
     identity = service.identity
     with pytest.raises(InvalidRequest, match="tenant: there is none called 'no'"):
         identity.add_api_key("no", "app", PERMISSIONS)
-    with pytest.raises(InvalidRequest, match="email: no such user"):
+    with pytest.raises(InvalidRequest, match="email: there is no user"):
         identity.add_access_token(acme.name, "nobody@acme.example", "cli")
     with pytest.raises(InvalidRequest, match="name: must have 1 to 200 characters"):
         identity.add_api_key(acme.name, " ", PERMISSIONS)

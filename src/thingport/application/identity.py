@@ -185,7 +185,7 @@ class Identity:
         with self._of_tenant(tenant_name) as tx:
             user = tx.credentials.find_user_by_email(email)
             if user is None:
-                raise InvalidRequest("email: no such user")
+                raise InvalidRequest(f"email: there is no user {email!r}")
             tx.credentials.add_access_token(
                 self.ids.new_id(),
                 user.id,

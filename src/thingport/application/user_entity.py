@@ -50,6 +50,10 @@ def find_entity(names: EntityNames, catalogue: CatalogueRepository) -> Entity:
         case EntityNames(organization=None, partner=None, customer=str(code)):
             customer = _the_one("customer", code, network.customers, lambda it: it.code)
             return _within(customer.id, names.location, catalogue)
+        case EntityNames(
+            organization=None, partner=None, customer=None, location=str()
+        ):
+            raise InvalidRequest("location: name its customer too")
         case _:
             raise InvalidRequest(
                 "a user belongs to one organization, one partner, one customer, or "

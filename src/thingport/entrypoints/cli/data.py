@@ -14,7 +14,12 @@ from thingport.settings import read_settings
 _console = Console(highlight=False, soft_wrap=True)
 _errors = Console(stderr=True, highlight=False)
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="The file to read.", exists=True, dir_okay=False, readable=True
+    ),
+]
 
 
 def apply_catalogue(file: File, tenant: TenantName, data_dir: DataDir) -> None:
@@ -23,7 +28,7 @@ def apply_catalogue(file: File, tenant: TenantName, data_dir: DataDir) -> None:
         changes = services.apply_catalogue(tenant, file)
     for change in changes:
         _console.print(str(change), markup=False)
-    _console.print(f"{len(changes)} changes.", markup=False)
+    _console.print(f"{_count(len(changes), 'change')}.", markup=False)
 
 
 def ingest(file: File, tenant: TenantName, data_dir: DataDir) -> None:
@@ -34,7 +39,9 @@ def ingest(file: File, tenant: TenantName, data_dir: DataDir) -> None:
     """
     with (
         open_services(read_settings(data_dir=data_dir)) as services,
-        Progress(console=_errors, transient=True) as progress,
+        Progress(
+            console=_errors, transient=True, disable=not _errors.is_terminal
+        ) as progress,
     ):
         task = progress.add_task("ingesting", total=None)
 
@@ -43,7 +50,11 @@ def ingest(file: File, tenant: TenantName, data_dir: DataDir) -> None:
 
         report = services.ingest_parquet(tenant, file, on_progress)
     _console.print(
-        f"{report.rows:,} rows with {report.values:,} values of "
-        f"{report.things:,} things are stored.",
+        f"Stored {_count(report.rows, 'row')} with "
+        f"{_count(report.values, 'value')} of {_count(report.things, 'thing')}.",
         markup=False,
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -9,7 +9,7 @@ from thingport.bootstrap import configure_logs
 from thingport.domain.errors import InvalidRequest, ThingportError
 from thingport.entrypoints.cli import administration, data, service
 
-_errors = Console(stderr=True, highlight=False)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app = typer.Typer(
     name="thingport",
@@ -45,7 +45,7 @@ def main() -> None:
     """Run the command; an error is a sentence on standard error, and status 1."""
     configure_logs()
     try:
-        app()
+        app(prog_name="thingport")
     except InvalidRequest as error:
         for fault in error.faults:
             _errors.print(f"thingport: {fault}", markup=False)

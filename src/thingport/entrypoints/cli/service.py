@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -39,7 +40,9 @@ class CannotListen(ThingportError):
 def serve(
     data_dir: DataDir,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
+    ] = 8080,
 ) -> None:
     """Serve the API, with one runner that renders exports."""
     with _listen(host, port) as listening:
@@ -64,17 +67,31 @@ def serve(
 def runner(data_dir: DataDir) -> None:
     """Run one more runner, until interrupted."""
     os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
+    prepare_data_dir(read_settings())
     os.execv(sys.executable, RUNNER)  # noqa: S606  # our own command, no shell
 
 
 def show_settings() -> None:
     """List every setting: its environment variable, default and meaning."""
-    table = Table("setting", "default", "meaning", show_lines=True)
+    table = Table(show_lines=True)
+    table.add_column("setting", no_wrap=True)
+    table.add_column("default")
+    table.add_column("meaning")
     for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else str(field.default)
+        default = "required" if field.is_required() else _shown(field.default)
         meaning = " ".join((field.description or "").split())
         table.add_row(f"THINGPORT_{name.upper()}", default, meaning)
     _console.print(table)
+
+
+def _shown(default: object) -> str:
+    match default:
+        case None:
+            return "made at the first start"
+        case timedelta():
+            return f"{default.total_seconds():g} s"
+        case _:
+            return str(default)
 
 
 @contextmanager
