@@ -28,7 +28,6 @@ from thingport.domain.ids import CustomerId, LocationId, ThingId
 
 settings_for_a_shared_database = settings(
     max_examples=60,
-    deadline=None,
     # Each example has a tenant of its own, as the service's users have.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

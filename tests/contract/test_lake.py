@@ -228,7 +228,6 @@ def test_many_things_can_be_asked_for_at_once(
 
 @settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -290,7 +289,6 @@ def _readings(draw: st.DrawFn) -> Reading:
 
 @settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(writes=st.lists(st.lists(_readings(), max_size=5), max_size=4))

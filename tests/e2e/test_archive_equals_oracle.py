@@ -144,7 +144,6 @@ def check(stack: Stack, scenario: Scenario) -> None:
 @given(scenario=scenarios())
 @settings(
     max_examples=30,
-    deadline=None,
     # Each example is a tenant with a lake of its own on the disk.
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -154,7 +153,7 @@ def test_an_archive_is_what_the_oracle_says(stack: Stack, scenario: Scenario) ->
 
 @pytest.mark.slow
 @given(scenario=scenarios())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_many_more_archives_are_what_the_oracle_says(
     stack: Stack, scenario: Scenario
 ) -> None:
