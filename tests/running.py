@@ -9,7 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,13 +134,9 @@ class Server:
         return list_family(self.popen.pid)
 
     def get_runner(self) -> Process:
-        """Give the process of its runner."""
-        [runner] = [
-            it
-            for it in self.list_processes()
-            if "thingport.entrypoints.runner" in it.command
-        ]
-        return runner
+        """Give the process of its runner, which is started beside it."""
+        wait_until(lambda: len(self._list_runners()) == 1, "a runner")
+        return self._list_runners()[0]
 
     @contextmanager
     def paused_runner(self) -> Iterator[None]:
@@ -163,6 +159,10 @@ class Server:
         wait_until(
             lambda: not any(it.is_alive for it in processes), "the end of all processes"
         )
+
+    def _list_runners(self) -> list[Process]:
+        name = "thingport.entrypoints.runner"
+        return [it for it in self.list_processes() if name in it.command]
 
     def _pause(self, runner: Process) -> bool:
         """Stop the runner; ``False`` if it stands in the way of others like this."""
@@ -203,6 +203,8 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment(**settings),
+            # In a session of its own it can be found whole, whatever is left of it.
+            start_new_session=True,
         ) as popen,
     ):
         try:
@@ -214,11 +216,10 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
             assert address is not None, log.read_text()
             yield Server(address, popen, data_dir, log)
         finally:
-            processes = list_family(popen.pid)
             popen.terminate()
             popen.wait(timeout=PATIENCE_S)
-            for process in processes:
-                process.send(signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
 
 
 def find_address(log: Path) -> str | None:

@@ -123,20 +123,34 @@ def prepare_data_dir(settings: Settings) -> None:
             release has used it; nothing in it was changed.
     """
     data_dir = DataDir(settings.data_dir)
-    try:
-        data_dir.root.mkdir(parents=True, exist_ok=True)
-        data_dir.temporary.mkdir(exist_ok=True)
-        for name in ("token", "link"):
-            _make_secret(data_dir.secret(name))
-    except OSError as error:
+    if data_dir.root.is_file():
         raise UnusableDataDirectory(
-            str(data_dir.root), f"cannot be written: {error.strerror}"
-        ) from error
+            str(data_dir.root), "it is a file; name a directory with --data-dir"
+        )
+    with _writing_in(data_dir):
+        data_dir.root.mkdir(parents=True, exist_ok=True)
+    # First of all: it refuses what another release or another program has made.
     engine = open_engine(sqlite_url(data_dir.control_database))
     try:
         upgrade(engine)
     finally:
         engine.dispose()
+    with _writing_in(data_dir):
+        data_dir.temporary.mkdir(exist_ok=True)
+        for name in ("token", "link"):
+            _make_secret(data_dir.secret(name))
+
+
+@contextmanager
+def _writing_in(data_dir: DataDir) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableDataDirectory(
+            str(data_dir.root),
+            f"cannot be written: {error.strerror}; give the service the right to "
+            "write there, or name another directory with --data-dir",
+        ) from error
 
 
 def _make_secret(path: Path) -> None:

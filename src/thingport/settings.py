@@ -6,13 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
-from pydantic import SecretStr, ValidationError
+from annotated_types import Ge, Gt, MinLen
+from pydantic import SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thingport.domain.errors import ThingportError
 
 PositiveDuration = Annotated[timedelta, Gt(timedelta(0))]
+
+Secret = Annotated[SecretStr, MinLen(32)]
+"""At least as long as what it signs with (HMAC-SHA256; RFC 7518, §3.2)."""
+
+BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
+"""Scheme and host, and perhaps the beginning of a path."""
 
 
 class SettingsNotValid(ThingportError):
@@ -36,16 +42,16 @@ class Settings(BaseSettings):
     data_dir: Path
     """Folder for everything that is kept. Required: there is no safe default."""
 
-    public_base_url: str = "http://127.0.0.1:8080"
+    public_base_url: BaseUrl = "http://127.0.0.1:8080"
     """What absolute addresses in answers begin with; never the request's Host."""
 
-    token_secret: SecretStr | None = None
+    token_secret: Secret | None = None
     """Key that signs access tokens; made in the data directory where not given."""
 
     token_lifetime: PositiveDuration = timedelta(hours=1)
     """How long an access token works."""
 
-    link_secret: SecretStr | None = None
+    link_secret: Secret | None = None
     """Key that signs download links; made in the data directory where not given."""
 
     link_lifetime: PositiveDuration = timedelta(hours=24)

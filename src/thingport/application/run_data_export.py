@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
 
+from thingport.application.export_failures import explain
 from thingport.application.export_tally import ExportTally
 from thingport.application.keep_alive import keep_alive
 from thingport.application.ports import (
@@ -22,14 +23,11 @@ from thingport.application.ports import (
 from thingport.domain.chunking import MAX_CHUNK_COST_BYTES, cut, row_cost_bytes
 from thingport.domain.data_export import Archive, ExportError, Phase, Progress
 from thingport.domain.errors import (
-    CorruptData,
     CorruptSegment,
     LeaseLost,
     RunnerStopping,
-    StoreUnavailable,
     ThingportError,
     TransientError,
-    WorkerDied,
 )
 from thingport.domain.export_plan import (
     Chunk,
@@ -82,8 +80,11 @@ class DataExportRunner:
         with self.control.for_service() as tx:
             return tx.queue.claim(self.name, now=self.clock.now(), lease=LEASE)
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim) -> ThingportError | None:
         """Bring an export to its end, or give it back to be tried again.
+
+        Returns:
+            What kept it from being COMPLETED, for the operator; ``None`` if nothing.
 
         Raises:
             LeaseLost: Another runner took it over; nothing more was changed.
@@ -91,21 +92,24 @@ class DataExportRunner:
         try:
             with keep_alive(self.control, self.clock, LEASE, claim):
                 archive, progress = self._run(claim)
-        except RunnerStopping:
+        except RunnerStopping as stopping:
             with self.control.for_service() as tx:
                 tx.queue.release(claim, retry_at=self.clock.now(), is_attempt=False)
+            return stopping
         except TransientError as error:
             self._try_later(claim, error)
+            return error
         except LeaseLost:
             raise
         except ThingportError as error:
-            self.fail(claim, _explain(error))
-        else:
-            advanced = claim.data_export.advance(progress)
-            finished = advanced.complete(archive, at=self.clock.now())
-            with self.control.for_service() as tx:
-                tx.queue.finish(claim, finished)
-            self._discard_staging(claim)
+            self.fail(claim, explain(error))
+            return error
+        advanced = claim.data_export.advance(progress)
+        finished = advanced.complete(archive, at=self.clock.now())
+        with self.control.for_service() as tx:
+            tx.queue.finish(claim, finished)
+        self._discard_staging(claim)
+        return None
 
     def fail(self, claim: Claim, error: ExportError) -> None:
         """End an export with a reason; nothing of its archive stays."""
@@ -118,7 +122,7 @@ class DataExportRunner:
 
     def _try_later(self, claim: Claim, error: TransientError) -> None:
         if claim.attempt >= MAX_ATTEMPTS:
-            self.fail(claim, _explain(error))
+            self.fail(claim, explain(error))
             return
         pause = RETRY_PAUSE * 2 ** (claim.attempt - 1)
         with self.control.for_service() as tx:
@@ -276,17 +280,3 @@ def _iter_survey_groups(plan: ExportPlan) -> Iterator[tuple[int, Sequence[ThingI
         thing_ids = [it.thing_id for it in files]
         for start in range(0, len(thing_ids), _SURVEY_THINGS):
             yield layout, thing_ids[start : start + _SURVEY_THINGS]
-
-
-def _explain(error: ThingportError) -> ExportError:
-    """Say what stopped an export, by the type of the error."""
-    match error:
-        case WorkerDied():
-            code = "WORKER_DIED"
-        case StoreUnavailable():
-            code = "STORE_UNAVAILABLE"
-        case CorruptData():
-            code = "CORRUPT_DATA"
-        case _:
-            code = "INTERNAL_ERROR"
-    return ExportError(code, f"The archive could not be made: {error}.")

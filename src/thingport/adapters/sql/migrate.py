@@ -38,7 +38,9 @@ def upgrade(engine: Engine) -> None:
         if isinstance(explained, StoreUnavailable) and _is_busy(error):
             raise explained from error
         raise UnusableDataDirectory(
-            _place(engine), f"the control database cannot be used: {error.orig}"
+            _place(engine),
+            f"the control database cannot be used: {error.orig}; see that it can be "
+            "written, or restore it from a backup",
         ) from error
 
 

@@ -10,7 +10,6 @@ DataDir = Annotated[
     typer.Option(
         envvar="THINGPORT_DATA_DIR",
         help="Folder for everything that is kept; made where it is missing.",
-        file_okay=False,
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Running the service, and its settings."""
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Generator
@@ -45,6 +46,9 @@ def serve(
     ] = 8080,
 ) -> None:
     """Serve the API, with one runner that renders exports."""
+    # The server raises these again when it has ended; then all is to end in peace.
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
     with _listen(host, port) as listening:
         address = f"http://{host}:{listening.getsockname()[1]}"
         os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
@@ -62,6 +66,10 @@ def serve(
                 timeout_graceful_shutdown=10,
             )
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def _end(_signal: int, _frame: object) -> None:
+    sys.exit(0)
 
 
 def runner(data_dir: DataDir) -> None:
@@ -101,8 +109,8 @@ def _listen(host: str, port: int) -> Generator[socket.socket]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            # From here on callers may connect; they are answered once all is open.
+            listening.listen(_BACKLOG)
         except OSError as error:
             raise CannotListen(host, port, error.strerror or str(error)) from error
-        # From here on callers may connect; they are answered once all is open.
-        listening.listen(_BACKLOG)
         yield listening

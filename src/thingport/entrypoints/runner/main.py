@@ -1,14 +1,15 @@
 """The runner's loop: take an export, bring it to its end, look for the next."""
 
+import os
 import signal
 import sys
 from threading import Event, Thread
 
 import structlog
 
+from thingport.application.export_failures import INTERNAL_ERROR
 from thingport.application.run_data_export import DataExportRunner
 from thingport.bootstrap import configure_logs, open_runner
-from thingport.domain.data_export import ExportError
 from thingport.domain.errors import LeaseLost, TransientError
 from thingport.settings import read_settings
 
@@ -55,7 +56,7 @@ def _run_one(runner: DataExportRunner) -> bool:
     log = _log.bind(data_export=claim.data_export.id, attempt=claim.attempt)
     log.info("data_export_started")
     try:
-        runner.run(claim)
+        stopped_by = runner.run(claim)
     except LeaseLost:
         log.warning("lease_lost")
     except TransientError as error:
@@ -64,13 +65,17 @@ def _run_one(runner: DataExportRunner) -> bool:
     except Exception:
         # The outermost frame: a bug ends this export with a reason, not the runner.
         log.exception("data_export_crashed")
-        reason = "The archive could not be made, for a reason that is in our log."
-        runner.fail(claim, ExportError("INTERNAL_ERROR", reason))
+        runner.fail(claim, INTERNAL_ERROR)
     else:
-        log.info("data_export_left")
+        if stopped_by is None:
+            log.info("data_export_completed")
+        else:
+            log.warning("data_export_stopped", reason=str(stopped_by))
     return True
 
 
 def _stop_with_stdin(stop: Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through the buffer: a thread that waits there breaks the interpreter's end.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     stop.set()
