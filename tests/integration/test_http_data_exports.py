@@ -1,6 +1,7 @@
 """Scheduling exports over HTTP, looking at them, and downloading archives."""
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from thingport.domain.data_export import Archive, DataExport, ExportError
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+REPR_DIGEST = f"sha-256=:{b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
 
 
 @pytest.fixture
@@ -162,6 +164,47 @@ def test_an_unknown_id_is_named_with_its_field(client: AppClient) -> None:
     assert "customerId: no such customer" in answer.json()["message"]
 
 
+def test_what_is_wrong_with_form_and_ids_is_told_at_once(client: AppClient) -> None:
+    answer = client.post(
+        "/data/dataExports",
+        json={
+            "thingId": "no",
+            "customerId": "",
+            "timestampFormat": "ISO",
+            "thingFileName": "${thing.nme}",
+            "qualifiedMetricIds": [{"metricId": ""}, {"metricId": "x"}],
+            "foo": 1,
+        },
+    )
+
+    assert answer.status_code == 400
+    message = answer.json()["message"]
+    for field in (
+        "customerId",
+        "qualifiedMetricIds[0].metricId",
+        "qualifiedMetricIds[1].metricId",
+        "timestampFormat",
+        "thingFileName",
+        "foo",
+        "thingId",
+    ):
+        assert message.count(f"{field}: ") == 1
+
+
+def test_an_export_without_things_is_seen_by_its_scheduler_alone(
+    service: HttpService, client: AppClient, acme: HttpTenant
+) -> None:
+    scheduler = service.client(acme.headers(acme.log_in(partner="Stranger")))
+    bean = scheduler.post("/data/dataExports", json={}).json()
+    assert bean["progress"]["thingsTotal"] == 0
+
+    assert client.get(f"/data/dataExports/{bean['id']}").status_code == 404
+    assert bean["id"] not in client.post("/data/dataExports", json={}).text
+    finish(service)
+    assert client.get(f"/data/dataExports/{bean['id']}").status_code == 404
+    assert "url" in scheduler.get(f"/data/dataExports/{bean['id']}").json()
+
+
 def test_another_tenants_export_is_one_that_does_not_exist(
     service: HttpService, client: AppClient
 ) -> None:
@@ -200,6 +243,7 @@ def test_an_archive_is_downloaded_by_its_link_alone(
     assert answer.headers["Content-Length"] == str(len(CONTENT))
     assert answer.headers["Accept-Ranges"] == "bytes"
     assert answer.headers["ETag"] == f'"{SHA256}"'
+    assert answer.headers["Repr-Digest"] == REPR_DIGEST
     assert (
         "filename*=UTF-8''%C3%9Cn%C3%AFcode%2C%202026.zip"
         in answer.headers["Content-Disposition"]
@@ -214,6 +258,7 @@ def test_head_tells_of_an_archive_without_sending_it(
     assert answer.status_code == 200
     assert answer.content == b""
     assert answer.headers["Content-Length"] == str(len(CONTENT))
+    assert answer.headers["Repr-Digest"] == REPR_DIGEST
 
 
 @pytest.mark.parametrize(
@@ -239,6 +284,7 @@ def test_a_range_of_an_archive_can_be_had(
 
     assert answer.status_code == status
     assert answer.content == content
+    assert answer.headers["Repr-Digest"] == REPR_DIGEST, "of the whole archive"
 
 
 def test_a_range_beyond_the_end_is_refused_in_json(

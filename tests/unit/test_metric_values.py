@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thingport.domain.csv_format import format_float
 from thingport.domain.metric import (
+    END_OF_FLOAT32,
     MAX_FLOAT32,
     MAX_TEXT_BYTES,
     ValueDoesNotFit,
@@ -87,7 +89,8 @@ def test_what_is_no_64_bit_integer_is_refused(
 
 @whole_types
 @pytest.mark.parametrize(
-    ("text", "expected"), [("+7", 7), ("-0", 0), ("0" * 30 + "7", 7)]
+    ("text", "expected"),
+    [("+7", 7), ("-0", 0), ("0" * 30 + "7", 7), ("-" + "0" * 5_000 + "7", -7)],
 )
 def test_signs_and_leading_zeros_of_an_integer_are_read(
     value_type: ValueType, text: str, expected: int
@@ -121,9 +124,11 @@ def test_a_number_is_read_in_every_form(
 
 
 def test_a_float_takes_what_fits_32_bits_and_a_double_takes_more() -> None:
-    beyond = MAX_FLOAT32 * 1.1
+    beyond = math.nextafter(END_OF_FLOAT32, math.inf)
 
     assert parse_value(ValueType.FLOAT, MAX_FLOAT32) == MAX_FLOAT32
+    as_written = parse_value(ValueType.FLOAT, format_float(MAX_FLOAT32))
+    assert struct.unpack("<f", struct.pack("<f", as_written)) == (MAX_FLOAT32,)
     assert parse_value(ValueType.DOUBLE, beyond) == beyond
     with pytest.raises(ValueDoesNotFit, match="it does not fit 32 bits"):
         parse_value(ValueType.FLOAT, -beyond)

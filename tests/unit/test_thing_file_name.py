@@ -317,3 +317,21 @@ def test_the_suffix_comes_after_the_longest_name() -> None:
     made = named("${thing.name}", "a" * 300, "a" * 301)
 
     assert made == ["a" * 200 + "_t0.csv", "a" * 200 + "_t1.csv"]
+
+
+def test_the_id_that_stands_for_an_empty_name_is_no_device_either() -> None:
+    thing = replace(PLACED, thing=replace(PLACED.thing, id=ThingId("aux"), name=" "))
+
+    assert file_names("${thing.name}", [thing], DEFINITIONS, hashed=False) == [
+        "_aux.csv"
+    ]
+
+
+def test_equal_names_of_any_length_fit_a_file_system_with_the_longest_ids() -> None:
+    things = [
+        replace(PLACED, thing=replace(PLACED.thing, id=ThingId(it * 48))) for it in "ab"
+    ]
+
+    names = file_names("x" * 500, things, DEFINITIONS, hashed=False)
+
+    assert max(len(it.encode()) for it in names) <= 255

@@ -61,10 +61,18 @@ class DataExports:
     clock: Clock
     ids: IdSource
 
-    def schedule(self, actor: Actor, request: DataExportRequest) -> DataExport:
+    def schedule(
+        self, actor: Actor, request: DataExportRequest, faults: Sequence[str] = ()
+    ) -> DataExport:
         """Plan an export, and store it for the runners.
 
         Visibility, names and the state of the data are fixed here.
+
+        Args:
+            actor: Who asks.
+            request: What for.
+            faults: What is wrong with its form already, each after its field and a
+                colon; so that all that is wrong is said at once.
 
         Raises:
             PermissionDenied: The actor may not export.
@@ -74,7 +82,7 @@ class DataExports:
         """
         actor.require(Permission.EXPORT_DATA)
         data_export_id = DataExportId(self.ids.new_id())
-        plan = self._plan(actor, request)
+        plan = self._plan(actor, request, faults)
         data_export = DataExport(
             id=data_export_id,
             tenant_id=actor.tenant_id,
@@ -99,7 +107,8 @@ class DataExports:
     def get(self, actor: Actor, data_export_id: DataExportId) -> DataExportView:
         """Look at an export.
 
-        Seen by who scheduled it, and by who now sees every thing planned in it.
+        Seen by who scheduled it, and by who now sees every thing planned in it; one
+        that has no things at all says nothing of who else may see it.
 
         Raises:
             PermissionDenied: The actor may not export.
@@ -114,8 +123,9 @@ class DataExports:
             is_completed = data_export.state is DataExportState.COMPLETED
             if is_own and not is_completed:
                 return DataExportView(data_export, may_download=False)
-            sees_all = self._sees_all(actor, data_export_id, tx.catalogue)
-        if not is_own and not sees_all:
+            plan = self.archives.load_plan(actor.tenant_id, data_export_id)
+            sees_all = _sees_all(actor, plan, tx.catalogue)
+        if not is_own and not (plan.files and sees_all):
             raise NotFound
         return DataExportView(data_export, may_download=is_completed and sees_all)
 
@@ -130,18 +140,23 @@ class DataExports:
                 return ExportAlreadyActive(None, retry_after=refusal.retry_after)
         return refusal
 
-    def _plan(self, actor: Actor, request: DataExportRequest) -> ExportPlan:
+    def _plan(
+        self, actor: Actor, request: DataExportRequest, faults_of_form: Sequence[str]
+    ) -> ExportPlan:
         selection = request.selection
         with self.control.for_tenant(actor.tenant_id, read_only=True) as tx:
             definitions = tx.catalogue.get_definitions()
             visibility = _visibility(actor, tx.catalogue)
+            named = {_field_of(it) for it in faults_of_form}
             faults = [
                 *_check_scope(selection, visibility, tx.catalogue),
                 *check_request(selection, definitions),
                 *check_mask(request.rendition.thing_file_name),
             ]
-            if faults:
-                raise InvalidRequest(*faults)
+            # A faulty field reads as an absent one; what follows of that is no news.
+            faults = [it for it in faults if _field_of(it) not in named]
+            if faults_of_form or faults:
+                raise InvalidRequest(*faults_of_form, *faults)
             things = _list_visible(selection, visibility, tx.catalogue)
         with self.open_lake(actor.tenant_id) as lake:
             snapshot = lake.current_snapshot()
@@ -155,20 +170,9 @@ class DataExports:
             scheduled_at=self.clock.now(),
         )
 
-    def _sees_all(
-        self,
-        actor: Actor,
-        data_export_id: DataExportId,
-        catalogue: CatalogueRepository,
-    ) -> bool:
-        plan = self.archives.load_plan(actor.tenant_id, data_export_id)
-        visibility = _visibility(actor, catalogue)
-        seen = {
-            placed.thing.id
-            for placed in catalogue.iter_placed_things()
-            if visibility.sees_thing(placed)
-        }
-        return all(file.thing_id in seen for file in plan.files)
+
+def _field_of(fault: str) -> str:
+    return fault.partition(":")[0]
 
 
 def _default_name(scheduled_at: datetime) -> str:
@@ -178,6 +182,16 @@ def _default_name(scheduled_at: datetime) -> str:
 
 def _visibility(actor: Actor, catalogue: CatalogueRepository) -> Visibility:
     return visibility_of(actor.entity, catalogue.get_network())
+
+
+def _sees_all(actor: Actor, plan: ExportPlan, catalogue: CatalogueRepository) -> bool:
+    visibility = _visibility(actor, catalogue)
+    seen = {
+        placed.thing.id
+        for placed in catalogue.iter_placed_things()
+        if visibility.sees_thing(placed)
+    }
+    return all(file.thing_id in seen for file in plan.files)
 
 
 def _list_visible(

@@ -40,6 +40,7 @@ class Register(Generic[Id, E]):
         self._make_id = make_id
         self._keys = {id_: key_of(it) for id_, it in stored.items()}
         self._ids = {key: id_ for id_, key in self._keys.items()}
+        self._without_case = {id_.lower(): id_ for id_ in self._keys}
 
     def find_id(self, *key: str) -> Id | None:
         """Give the id that belongs to a natural key, or ``None``."""
@@ -62,6 +63,7 @@ class Register(Generic[Id, E]):
         id_ = self._make_id(entity_id)
         self._ids[key] = id_
         self._keys[id_] = key
+        self._without_case[id_.lower()] = id_
         return id_
 
     def identify(
@@ -77,9 +79,11 @@ class Register(Generic[Id, E]):
             )
             return
         if id_ is None:
-            wanted = self._make_id(given.text if given and given.text else new_id())
-            if wanted in self._keys:
-                reason = f"belongs to {self.kind} {self.show(wanted)} already"
+            wanted = given.text if given and given.text else new_id()
+            # Ids tell files and headers apart that are equal without case.
+            taken = self._without_case.get(wanted.lower())
+            if taken is not None:
+                reason = f"belongs to {self.kind} {self.show(taken)} already"
                 self._refuse(entry, "id", reason, faults)
                 return
             id_ = self.create(key, wanted)

@@ -17,7 +17,9 @@ MAX_NAME_CHARACTERS = 200
 MAX_NOTE_CHARACTERS = 4000
 """Longest description and longest value of a property."""
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,48}")
+"""Short enough to follow the longest name of a file, in what file systems take."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -42,7 +44,7 @@ def check_id(text: str) -> str | None:
     """An id that the tenant chose."""
     if _ID.fullmatch(text):
         return None
-    return "must be 1 to 64 letters, digits, '_' or '-'"
+    return "must be 1 to 48 letters, digits, '_' or '-'"
 
 
 def check_timezone(text: str) -> str | None:

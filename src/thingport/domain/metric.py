@@ -21,10 +21,14 @@ MAX_TEXT_BYTES = 64 * 1024
 MAX_FLOAT32 = 3.4028234663852886e38
 """Largest finite 32-bit float (IEEE 754)."""
 
+END_OF_FLOAT32 = 2.0**128 - 2.0**103
+"""From here on numbers are nearer to infinity, in 32 bits, than to the largest
+finite float: ``3.4028235e+38``, as that one is written, lies below it."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_MAX_INTEGER_TEXT = 20
-"""Longest text of a 64-bit integer: a sign and 19 digits."""
+_MAX_INTEGER_DIGITS = 19
+"""Most digits of a 64-bit integer. A text of thousands is not even converted."""
 
 
 class ValueType(StrEnum):
@@ -165,10 +169,10 @@ def _parse_boolean(given: object) -> bool:
 
 def _parse_integer(value_type: ValueType, given: object) -> int:
     if isinstance(given, str) and _INTEGER.fullmatch(given):
-        digits = given.lstrip("+-").lstrip("0")
-        if len(digits) > _MAX_INTEGER_TEXT:
+        digits = given.lstrip("+-").lstrip("0") or "0"
+        if len(digits) > _MAX_INTEGER_DIGITS:
             raise ValueDoesNotFit(value_type, "it does not fit 64 bits")
-        given = int(given)
+        given = -int(digits) if given.startswith("-") else int(digits)
     if isinstance(given, bool) or not isinstance(given, int):
         raise ValueDoesNotFit(value_type, "a whole number is due")
     if not -(2**63) <= given < 2**63:
@@ -187,6 +191,6 @@ def _parse_decimal(value_type: ValueType, given: object) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise ValueDoesNotFit(value_type, "it is not finite")
-    if value_type is ValueType.FLOAT and abs(number) > MAX_FLOAT32:
+    if value_type is ValueType.FLOAT and abs(number) >= END_OF_FLOAT32:
         raise ValueDoesNotFit(value_type, "it does not fit 32 bits")
     return number

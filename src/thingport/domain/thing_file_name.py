@@ -98,8 +98,8 @@ def file_names(
 
     Args:
         mask: One that :func:`check_mask` finds no fault with.
-        things: Each at most once; their ids are safe in file names, and differ
-            without case.
+        things: Each at most once; their ids differ without case, and have no
+            character that is not safe in file names.
         definitions: Theirs.
         hashed: Whether names are replaced by the MD5 of what they would be; a
             pseudonym, not encryption.
@@ -114,7 +114,10 @@ def file_names(
         ``thingFileName``. Characters and names refused: Microsoft Learn,
         *Naming Files, Paths, and Namespaces*.
     """
-    stems = [_make_safe(_fill(mask, it, definitions)) or it.thing.id for it in things]
+    stems = [
+        _make_safe(_fill(mask, it, definitions)) or _make_safe(it.thing.id)
+        for it in things
+    ]
     stems = _tell_apart(stems, [it.thing.id for it in things])
     if hashed:
         stems = [_pseudonym(it) for it in stems]

@@ -17,7 +17,7 @@ from thingport.adapters.lake.arrow import (
 from thingport.adapters.lake.lake_names import quote, quote_text
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import ThingDefinitionId, ThingId
-from thingport.domain.metric import ValueType
+from thingport.domain.metric import END_OF_FLOAT32, ValueType
 
 THING = "thing"
 """The column of serial numbers."""
@@ -43,7 +43,7 @@ _CALENDAR = {
 
 _BEYOND_64_BITS = "({0} < -9223372036854775808 OR {0} > 9223372036854775807)"
 _MISFITS = {
-    ValueType.FLOAT: "NOT isfinite({0}) OR abs({0}) > 3.4028234663852886e38",
+    ValueType.FLOAT: f"NOT isfinite({{0}}) OR abs({{0}}) >= {END_OF_FLOAT32!r}",
     ValueType.DOUBLE: "NOT isfinite({0})",
 }
 

@@ -1,5 +1,7 @@
 """The body of ``POST /data/dataExports``, read strictly."""
 
+from collections.abc import Sequence
+
 from thingport.domain.data_export import (
     DEFAULT_MASK,
     DataExportRequest,
@@ -23,7 +25,6 @@ from thingport.domain.metric import (
     QualifiedMetric,
 )
 from thingport.domain.period import Period
-from thingport.domain.thing_file_name import check_mask
 from thingport.entrypoints.http.json_body import JsonObject
 from thingport.entrypoints.http.object_reader import Faults, ObjectReader
 
@@ -49,13 +50,13 @@ RESPONSE_ONLY_FIELDS = frozenset(
 """Accepted and ignored, so that a bean that was read back can be posted again."""
 
 
-def parse_data_export_request(body: JsonObject) -> DataExportRequest:
-    """Read what is asked for.
+def read_data_export_request(
+    body: JsonObject,
+) -> tuple[DataExportRequest, Sequence[str]]:
+    """Read what is asked for; give it with all that is wrong with its form.
 
-    Says nothing of whether the ids exist.
-
-    Raises:
-        InvalidRequest: With every fault of the body.
+    A faulty field reads as if it were absent. Says nothing of whether ids exist, and
+    of placeholders in the mask.
     """
     faults = Faults()
     fields = ObjectReader(body, faults)
@@ -65,8 +66,7 @@ def parse_data_export_request(body: JsonObject) -> DataExportRequest:
         rendition=_read_rendition(fields),
     )
     fields.refuse_unknown(ignored=RESPONSE_ONLY_FIELDS)
-    faults.refuse_if_any()
-    return request
+    return request, faults.sentences
 
 
 def _read_selection(fields: ObjectReader) -> Selection:
@@ -93,8 +93,6 @@ def _read_period(fields: ObjectReader) -> Period:
 
 def _read_rendition(fields: ObjectReader) -> Rendition:
     mask = fields.find_text("thingFileName", most=MAX_MASK_CHARACTERS)
-    for fault in check_mask(mask or ""):
-        fields.add_fault("thingFileName", fault.removeprefix("thingFileName: "))
     return Rendition(
         thing_file_name=DEFAULT_MASK if mask is None else mask,
         hash_thing_file_name=fields.get_flag("hashThingFileName"),

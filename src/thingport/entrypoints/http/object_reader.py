@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 from typing import TypeVar, cast
 
@@ -46,15 +46,20 @@ class Faults:
             reason += f"; the nearest known one is {_nearest(name, known)}"
         self.add(f"{path}{shown}", reason)
 
+    @property
+    def sentences(self) -> Sequence[str]:
+        """All that is wrong, in the order of reading."""
+        more = [f"and {self._more} more faults"] if self._more else []
+        return [*self._faults, *more]
+
     def refuse_if_any(self) -> None:
         """Refuse the body if anything is wrong with it.
 
         Raises:
             InvalidRequest: With every fault.
         """
-        more = [f"and {self._more} more faults"] if self._more else []
         if self._faults:
-            raise InvalidRequest(*self._faults, *more)
+            raise InvalidRequest(*self.sentences)
 
 
 class ObjectReader:

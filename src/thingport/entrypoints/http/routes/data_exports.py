@@ -9,7 +9,7 @@ from thingport.domain.data_export import DataExport
 from thingport.domain.ids import DataExportId
 from thingport.entrypoints.http.access import Exporter
 from thingport.entrypoints.http.data_export_bean import bean_of
-from thingport.entrypoints.http.data_export_request import parse_data_export_request
+from thingport.entrypoints.http.data_export_request import read_data_export_request
 from thingport.entrypoints.http.json_body import Body, parse_object
 from thingport.entrypoints.http.schemas import ERRORS, DataExportBean, request_body
 from thingport.entrypoints.http.services import Services
@@ -32,8 +32,8 @@ def schedule_data_export(
     services: Services, actor: Exporter, body: Body
 ) -> JSONResponse:
     """Schedule an export; its archive is made in the background."""
-    request = parse_data_export_request(parse_object(body))
-    data_export = services.data_exports.schedule(actor, request)
+    request, faults = read_data_export_request(parse_object(body))
+    data_export = services.data_exports.schedule(actor, request, faults)
     return JSONResponse(
         bean_of(data_export),
         HTTPStatus.CREATED,
