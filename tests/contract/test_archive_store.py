@@ -114,6 +114,13 @@ def test_chunks_of_both_kinds_come_back_in_order(store: ArchiveStore) -> None:
     assert tuple(found) == CHUNKS
 
 
+def test_the_first_cut_of_an_export_wins(store: ArchiveStore) -> None:
+    assert store.save_chunks(ACME, EXPORT, CHUNKS) == CHUNKS
+
+    assert store.save_chunks(ACME, EXPORT, CHUNKS[:1]) == CHUNKS
+    assert store.find_chunks(ACME, EXPORT) == CHUNKS
+
+
 def test_an_archive_is_its_pieces_in_order(store: ArchiveStore) -> None:
     first = store.put_segment(ACME, EXPORT, a_segment(0, b"first "))
     second = store.put_segment(ACME, EXPORT, a_segment(1, b"second "))

@@ -110,6 +110,16 @@ def test_a_claim_that_was_no_attempt_does_not_count_as_one(
     assert again.fencing_token > claim.fencing_token
 
 
+def test_a_lease_that_a_wrong_clock_gave_is_over(
+    control_database: ControlDatabase,
+) -> None:
+    _schedule(control_database)
+    assert _claim(control_database, after=1000 * LEASE) is not None
+
+    assert _claim(control_database) is not None
+    assert _claim(control_database) is None
+
+
 def test_progress_is_seen_by_others(control_database: ControlDatabase) -> None:
     data_export = _schedule(control_database)
     progress = Progress(phase=Phase.RENDERING, rows_done=2**40, rows_total=2**41)

@@ -14,6 +14,11 @@ WORKER_DIED = ExportError(
     "that it was tried. Schedule the export again; if that does not help, tell the "
     "operator of the service.",
 )
+RUNNER_DIED = ExportError(
+    "RUNNER_DIED",
+    "The archive could not be made: the service ended, again and again, while it "
+    "worked on it. Tell the operator of the service.",
+)
 STORE_UNAVAILABLE = ExportError(
     "STORE_UNAVAILABLE",
     "The archive could not be made: a store of the service did not answer, each time "

@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Event, Thread
 
 from thingport.application.ports import Claim, Clock, ControlDatabase
-from thingport.domain.errors import LeaseLost, TransientError
+from thingport.domain.errors import LeaseLost, ThingportError
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def _renew(
         try:
             with control.for_service() as tx:
                 tx.queue.heartbeat(claim, until=clock.now() + lease)
-        except TransientError:
-            continue
         except LeaseLost:
             return
+        except ThingportError:
+            continue

@@ -282,7 +282,11 @@ class ExportQueue(Protocol):
     """
 
     def claim(self, runner: str, *, now: datetime, lease: timedelta) -> Claim | None:
-        """Take the longest waiting export that nobody holds, or ``None``."""
+        """Take the longest waiting export that nobody holds, or ``None``.
+
+        A lease that ends later than one begun now would was given by a clock that
+        was wrong; it is over. Fencing tokens make that safe.
+        """
         ...
 
     def heartbeat(self, claim: Claim, *, until: datetime) -> None:
@@ -294,7 +298,8 @@ class ExportQueue(Protocol):
     ) -> None:
         """Give the export back, to be claimed again at ``retry_at`` or later.
 
-        ``is_attempt`` says whether the claim counts as one in later ones.
+        ``is_attempt`` says whether the claim counts as one in later ones. A time
+        further away than a lease is a clock's mistake, and not waited for.
         """
         ...
 
@@ -524,8 +529,11 @@ class ArchiveStore(Protocol):
 
     def save_chunks(
         self, tenant_id: TenantId, data_export_id: DataExportId, chunks: Sequence[Chunk]
-    ) -> None:
-        """Keep how an export was cut; replaces an older one whole."""
+    ) -> Sequence[Chunk]:
+        """Keep how an export was cut, unless that is kept already; give what is kept.
+
+        The first one wins: segments were made after it.
+        """
         ...
 
     def find_chunks(

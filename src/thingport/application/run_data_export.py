@@ -1,13 +1,15 @@
 """Running a data export: cut, render, seal, and say how it went."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import groupby
+from functools import partial
 
-from thingport.application.export_failures import explain
+from thingport.application.cut_data_export import cut_data_export
+from thingport.application.export_failures import RUNNER_DIED, explain
 from thingport.application.export_tally import ExportTally
 from thingport.application.keep_alive import keep_alive
 from thingport.application.ports import (
@@ -20,11 +22,18 @@ from thingport.application.ports import (
     OpenLake,
     RenderTask,
 )
-from thingport.domain.chunking import MAX_CHUNK_COST_BYTES, cut, row_cost_bytes
-from thingport.domain.data_export import Archive, ExportError, Phase, Progress
+from thingport.domain.chunking import MAX_CHUNK_COST_BYTES
+from thingport.domain.data_export import (
+    Archive,
+    DataExport,
+    ExportError,
+    Phase,
+    Progress,
+)
 from thingport.domain.errors import (
     CorruptSegment,
     LeaseLost,
+    RunnerDied,
     RunnerStopping,
     ThingportError,
     TransientError,
@@ -32,10 +41,7 @@ from thingport.domain.errors import (
 from thingport.domain.export_plan import (
     Chunk,
     ExportPlan,
-    SurveyedSpan,
-    ThingSurvey,
 )
-from thingport.domain.ids import ThingId
 from thingport.domain.segment import ArchivePiece, StoredSegment
 
 LEASE = timedelta(seconds=15)
@@ -44,14 +50,15 @@ LEASE = timedelta(seconds=15)
 MAX_ATTEMPTS = 3
 """How often an export is tried when something passing stands in its way."""
 
+MAX_CLAIMS = 10
+"""How often an export is claimed before its first segment: something in it ends its
+runners, which say nothing."""
+
 RETRY_PAUSE = timedelta(seconds=2)
 """Pause before the second try; doubled for each one after it."""
 
 _PROGRESS_PAUSE_S = 0.25
 """How often progress is stored: enough to watch, too seldom to cost anything."""
-
-_SURVEY_THINGS = 2_000
-"""Things surveyed by one query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,16 @@ class DataExportRunner:
             LeaseLost: Another runner took it over; nothing more was changed.
         """
         try:
+            if claim.attempt > MAX_CLAIMS and not self._list_segments(claim):
+                self.fail(claim, RUNNER_DIED)
+                return RunnerDied(claim.data_export.id)
+            return self._bring_to_its_end(claim)
+        except LeaseLost:
+            self._withdraw(claim)
+            raise
+
+    def _bring_to_its_end(self, claim: Claim) -> ThingportError | None:
+        try:
             with keep_alive(self.control, self.clock, LEASE, claim):
                 archive, progress = self._run(claim)
         except RunnerStopping as stopping:
@@ -111,9 +128,24 @@ class DataExportRunner:
         self._discard_staging(claim)
         return None
 
+    def _withdraw(self, claim: Claim) -> None:
+        """Take away what was made too late, of an export that has ended meanwhile."""
+        present = self._find_present(claim)
+        if not present.is_active:
+            self._discard_staging(claim)
+        if present.error is not None:
+            self.archives.discard_archive(present.tenant_id, present.id)
+
+    def _find_present(self, claim: Claim) -> DataExport:
+        data_export = claim.data_export
+        with self.control.for_tenant(data_export.tenant_id, read_only=True) as tx:
+            return tx.data_exports.find(data_export.id) or data_export
+
     def fail(self, claim: Claim, error: ExportError) -> None:
         """End an export with a reason; nothing of its archive stays."""
-        failed = claim.data_export.fail(error, at=self.clock.now())
+        failed = replace(
+            claim.data_export, progress=self._find_present(claim).progress
+        ).fail(error, at=self.clock.now())
         with self.control.for_service() as tx:
             tx.queue.finish(claim, failed)
         self._discard_staging(claim)
@@ -137,14 +169,17 @@ class DataExportRunner:
         plan = self.archives.load_plan(data_export.tenant_id, data_export.id)
         chunks = self._cut(claim, plan)
         segments, progress = self._render(claim, plan, chunks)
-        for _ in range(MAX_ATTEMPTS - 1):
+        damages = Counter[int]()
+        while True:
             try:
                 return self._seal(claim, plan, chunks, segments), progress
             except CorruptSegment as damaged:
+                damages[damaged.chunk_number] += 1
+                if damages[damaged.chunk_number] == MAX_ATTEMPTS:
+                    raise
                 with self.control.for_service() as tx:
                     tx.queue.forget_segment(claim, damaged.chunk_number)
                 segments, progress = self._render(claim, plan, chunks)
-        return self._seal(claim, plan, chunks, segments), progress
 
     def _cut(self, claim: Claim, plan: ExportPlan) -> Sequence[Chunk]:
         """Give the export's chunks: those of an earlier attempt, or new ones."""
@@ -156,36 +191,10 @@ class DataExportRunner:
             claim, Progress(phase=Phase.CUTTING, things_total=len(plan.files))
         )
         with self.open_lake(tenant_id) as lake:
-            surveys: dict[ThingId, ThingSurvey] = {}
-            spans: dict[ThingId, Sequence[SurveyedSpan]] = {}
-            for layout, thing_ids in _iter_survey_groups(plan):
-                self._go_on(claim)
-                found = lake.survey(
-                    plan.snapshot, plan.layouts[layout], thing_ids, plan.period
-                )
-                surveys.update(found)
-                for thing_id in self._list_large(plan, layout, found):
-                    spans[thing_id] = lake.cut_thing(
-                        plan.snapshot,
-                        plan.layouts[layout],
-                        thing_id,
-                        plan.period,
-                        self.max_chunk_cost_bytes,
-                    )
-        chunks = cut(plan, surveys, spans, self.max_chunk_cost_bytes)
-        self.archives.save_chunks(tenant_id, data_export_id, chunks)
-        return chunks
-
-    def _list_large(
-        self, plan: ExportPlan, layout: int, surveys: Mapping[ThingId, ThingSurvey]
-    ) -> Sequence[ThingId]:
-        columns = len(plan.layouts[layout].columns)
-        return [
-            thing_id
-            for thing_id, it in surveys.items()
-            if row_cost_bytes(it.rows, columns, it.text_bytes)
-            > self.max_chunk_cost_bytes
-        ]
+            chunks = cut_data_export(
+                plan, lake, self.max_chunk_cost_bytes, partial(self._go_on, claim)
+            )
+        return self.archives.save_chunks(tenant_id, data_export_id, chunks)
 
     def _render(
         self, claim: Claim, plan: ExportPlan, chunks: Sequence[Chunk]
@@ -273,10 +282,3 @@ class DataExportRunner:
     def _save_progress(self, claim: Claim, progress: Progress) -> None:
         with self.control.for_service() as tx:
             tx.queue.save_progress(claim, progress)
-
-
-def _iter_survey_groups(plan: ExportPlan) -> Iterator[tuple[int, Sequence[ThingId]]]:
-    for layout, files in groupby(plan.files, key=lambda it: it.layout):
-        thing_ids = [it.thing_id for it in files]
-        for start in range(0, len(thing_ids), _SURVEY_THINGS):
-            yield layout, thing_ids[start : start + _SURVEY_THINGS]

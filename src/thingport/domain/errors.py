@@ -9,6 +9,19 @@ from thingport.domain.ids import DataExportId
 class ThingportError(Exception):
     """Something went wrong in Thingport."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let it cross to another process, though its facts are not its message."""
+        return _restore, (type(self), self.args, vars(self))
+
+
+def _restore(
+    kind: type[ThingportError], args: tuple[object, ...], facts: dict[str, object]
+) -> ThingportError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(facts)
+    return error
+
 
 class CallerError(ThingportError):
     """The caller can fix it; trying the same again never helps."""
@@ -107,6 +120,14 @@ class RunnerStopping(TransientError):
 
     def __init__(self, data_export_id: DataExportId) -> None:
         super().__init__(f"the runner of data export {data_export_id} is stopping")
+        self.data_export_id = data_export_id
+
+
+class RunnerDied(ThingportError):
+    """Runners ended, again and again, while they worked on an export."""
+
+    def __init__(self, data_export_id: DataExportId) -> None:
+        super().__init__(f"runners of data export {data_export_id} end without a word")
         self.data_export_id = data_export_id
 
 

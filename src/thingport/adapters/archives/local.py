@@ -32,6 +32,8 @@ from thingport.domain.export_plan import Chunk, ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
 from thingport.domain.segment import ArchivePiece, Segment, StoredSegment
 
+_STORE = "the archive store"
+
 _BLOCK_BYTES = 1024 * 1024
 """Read at once while sealing; the only memory that sealing takes."""
 
@@ -62,11 +64,12 @@ class LocalArchiveStore:
 
     def save_chunks(
         self, tenant_id: TenantId, data_export_id: DataExportId, chunks: Sequence[Chunk]
-    ) -> None:
-        """Keep how an export was cut; replaces an older one whole."""
+    ) -> Sequence[Chunk]:
+        """Keep how an export was cut, unless it is kept already; give what is kept."""
         path = self._staging(tenant_id, data_export_id) / "chunks.json.gz"
-        with _whole_file(path) as file:
+        with _whole_file(path, replaces=False) as file:
             file.write(encode_chunks(tuple(chunks)))
+        return decode_chunks(path.read_bytes())
 
     def find_chunks(
         self, tenant_id: TenantId, data_export_id: DataExportId
@@ -94,7 +97,8 @@ class LocalArchiveStore:
         staging = self._staging(tenant_id, data_export_id)
         digest = hashlib.sha256()
         size_bytes = 0
-        with _whole_file(self._archive(tenant_id, data_export_id)) as file:
+        # What a crash leaves of it goes with the rest of the staging.
+        with _whole_file(self._archive(tenant_id, data_export_id), staging) as file:
             for block in _iter_blocks(staging, pieces):
                 digest.update(block)
                 size_bytes += len(block)
@@ -156,22 +160,41 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreUnavailable(_STORE, str(error)) from error
 
 
 @contextmanager
-def _whole_file(path: Path) -> Generator[BinaryIO]:
-    """Write a file that appears under its name whole and durable, or not at all."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+def _whole_file(
+    path: Path, directory: Path | None = None, *, replaces: bool = True
+) -> Generator[BinaryIO]:
+    """Write a file that appears under its name whole and durable, or not at all.
+
+    Args:
+        path: The name.
+        directory: Where it is written; beside its name if not given.
+        replaces: Whether it takes the place of a file of that name, or leaves it.
+
+    Raises:
+        StoreUnavailable: It could not be written.
+    """
+    directory = directory or path.parent
+    temporary = directory / f".{path.name}.{secrets.token_hex(8)}"
     try:
-        _make_directory(path.parent)
+        for it in {directory, path.parent}:
+            _make_directory(it)
         with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if replaces:
+            temporary.replace(path)
+        else:
+            with suppress(FileExistsError):
+                os.link(temporary, path)
         _sync_directory(path.parent)
     except OSError as error:
-        raise StoreUnavailable("the archive store", str(error)) from error
+        raise StoreUnavailable(_STORE, str(error)) from error
     finally:
         with suppress(OSError):
             temporary.unlink()

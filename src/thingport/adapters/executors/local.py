@@ -82,8 +82,10 @@ class LocalExecutor:
 
 
 def _begin_worker(niceness: int) -> None:
-    # Ctrl-C reaches a whole terminal's processes; workers end when they are told.
+    # Terminals and service managers signal whole groups of processes; workers end
+    # when they are told.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(niceness)
     Thread(target=_end_with_parent, daemon=True).start()
 

@@ -41,7 +41,7 @@ class SqlExportQueue:
         """Take the longest waiting export that nobody holds, or ``None``."""
         row = self._connection.execute(
             select(data_exports)
-            .where(_is_free(now))
+            .where(_is_free(now, lease))
             .order_by(data_exports.c.scheduled_at, data_exports.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -143,12 +143,14 @@ class SqlExportQueue:
             raise LeaseLost(claim.data_export.id)
 
 
-def _is_free(now: datetime) -> ColumnElement[bool]:
+def _is_free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     columns = data_exports.c
     return and_(
         columns.state == DataExportState.PENDING,
-        or_(columns.lease_until.is_(None), columns.lease_until <= now),
-        or_(columns.retry_at.is_(None), columns.retry_at <= now),
+        *(
+            or_(instant.is_(None), instant <= now, instant > now + lease)
+            for instant in (columns.lease_until, columns.retry_at)
+        ),
     )
 
 

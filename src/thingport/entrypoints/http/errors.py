@@ -21,6 +21,7 @@ from thingport.domain.errors import (
     LeaseLost,
     NotFound,
     PermissionDenied,
+    RunnerDied,
     ThingportError,
     TransientError,
     Unauthenticated,
@@ -40,6 +41,7 @@ STATUS_OF: Mapping[type[ThingportError], HTTPStatus] = {
     TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     CorruptData: HTTPStatus.INTERNAL_SERVER_ERROR,
     LeaseLost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    RunnerDied: HTTPStatus.INTERNAL_SERVER_ERROR,
     InvalidTransition: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnusableDataDirectory: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -6,8 +6,10 @@ import sys
 from threading import Event, Thread
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from thingport.application.export_failures import INTERNAL_ERROR
+from thingport.application.ports import Claim
 from thingport.application.run_data_export import DataExportRunner
 from thingport.bootstrap import configure_logs, open_runner
 from thingport.domain.errors import LeaseLost, TransientError
@@ -65,12 +67,24 @@ def _run_one(runner: DataExportRunner) -> bool:
     except Exception:
         # The outermost frame: a bug ends this export with a reason, not the runner.
         log.exception("data_export_crashed")
-        runner.fail(claim, INTERNAL_ERROR)
+        return _fail(runner, claim, log)
     else:
         if stopped_by is None:
             log.info("data_export_completed")
         else:
             log.warning("data_export_stopped", reason=str(stopped_by))
+    return True
+
+
+def _fail(runner: DataExportRunner, claim: Claim, log: FilteringBoundLogger) -> bool:
+    """End an export with a reason; ``False`` if that cannot be stored for now."""
+    try:
+        runner.fail(claim, INTERNAL_ERROR)
+    except LeaseLost:
+        log.warning("lease_lost")
+    except TransientError as error:
+        log.warning("data_export_interrupted", reason=str(error))
+        return False
     return True
 
 
