@@ -135,7 +135,7 @@ def timestamp_text(timestamp_ms: int, written_as: TimestampFormat) -> str:
 
 
 def value_text(metric: Metric, value: Value) -> str:
-    """Write a value as it stands in the file."""
+    """Write a value as it stands in the file; a zero has no sign."""
     if metric.value_type is ValueType.STRING:
         return quote(guard(str(value)))
     if metric.value_type is ValueType.BOOLEAN:
@@ -144,14 +144,14 @@ def value_text(metric: Metric, value: Value) -> str:
         return str(int(value))
     if metric.value_type is ValueType.FLOAT:
         return float32_text(float(value))
-    return repr(float(value))
+    return repr(float(value) + 0.0)
 
 
 def float32_text(number: float) -> str:
     """Write the fewest digits that name a 32-bit float, laid out as ``repr`` does."""
     shortest = np.format_float_scientific(np.float32(number), unique=True)
     # They are at most nine, so a 64-bit float keeps them and prints no others.
-    return repr(float(shortest))
+    return repr(float(shortest) + 0.0)
 
 
 def guard(text: str) -> str:

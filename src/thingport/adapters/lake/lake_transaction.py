@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from itertools import starmap
 from pathlib import Path
 
 import duckdb
@@ -59,7 +60,7 @@ class LakeTransaction:
             thing_definition_id: Whose table it is.
             value_types: The metrics that the rows have, in the order of columns.
             rows: The query that gives them: thing, ts, written_seq, and a column
-                for each metric.
+                for each metric, named as in the table. Zeros lose their sign.
             views: The tables that the query names.
 
         Raises:
@@ -71,13 +72,14 @@ class LakeTransaction:
             for metric_id, value_type in value_types.items()
         }
         self._ensure(table, wanted)
-        columns = ", ".join(quote(it) for it in (*KEY_COLUMNS, *wanted))
+        columns = ", ".join(map(quote, (*KEY_COLUMNS, *wanted)))
+        values = ", ".join(starmap(_stored, {**KEY_COLUMNS, **wanted}.items()))
         directory = self._data_dir / "main" / table
         make_directory(directory)
         with self._registered(views), new_files_made_durable(directory):
             self._engine.execute(
-                f"INSERT INTO {qualified(table)} ({columns}) {rows}"
-                " ORDER BY thing, ts, written_seq"
+                f"INSERT INTO {qualified(table)} ({columns})"  # noqa: S608  # quoted names
+                f" SELECT {values} FROM ({rows}) ORDER BY thing, ts, written_seq"
             )
 
     def count(self, query: str) -> int:
@@ -127,3 +129,13 @@ class LakeTransaction:
     def _describe(self, table: str) -> TableColumns:
         rows = self._engine.execute(f"DESCRIBE {qualified(table)}").fetchall()
         return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _stored(column: str, type_: str) -> str:
+    """Give what is stored of a column, ready for SQL.
+
+    The engine's dictionaries take 0.0 and -0.0 for one value and keep the first of
+    them, so that the sign of a zero would depend on its neighbours.
+    """
+    name = quote(column)
+    return f"{name} + 0" if type_ in {"FLOAT", "DOUBLE"} else name
