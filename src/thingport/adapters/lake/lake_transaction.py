@@ -1,6 +1,6 @@
 """What can be done to a lake within one transaction."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
@@ -84,8 +84,12 @@ class LakeTransaction:
 
     def count(self, query: str) -> int:
         """Give the one number that a query asks for."""
-        row = self._engine.execute(query).fetchone()
-        return int(row[0]) if row else 0
+        return self.list_numbers(query)[0][0]
+
+    def list_numbers(self, query: str) -> Sequence[Sequence[int]]:
+        """Give the rows of whole numbers that a query asks for."""
+        rows: Sequence[Sequence[int]] = self._engine.execute(query).fetchall()
+        return rows
 
     @contextmanager
     def _registered(self, views: Mapping[str, ArrowTable]) -> Generator[None]:

@@ -1,6 +1,7 @@
 """Bulk readings of many things, from one Parquet file, all or none."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -18,6 +19,13 @@ from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.errors import CorruptData, InvalidRequest
 from thingport.domain.ids import ThingDefinitionId, ThingId
 from thingport.domain.metric import Metric
+
+MAX_TEXT_BYTES_OF_INSERT = 16_000_000
+"""Most bytes of text that are sorted and written together: they become one row group,
+which whoever reads it must hold."""
+
+_BLOCK_ROWS = 64
+"""Rows that are not cut apart; of the longest texts they have four megabytes."""
 
 Progress = Callable[[int, int], None]
 """Told how many definitions are stored, of how many."""
@@ -110,19 +118,42 @@ class _Storing:
         views = {"things": things_table(self._things, self._definitions)}
         total = transaction.count(f"SELECT count(*) FROM {self._source.relation}")  # noqa: S608  # quoted names
         first = transaction.allocate_written_seqs(total)
+        slices = self._cut(transaction, total)
         self._progress(0, len(self._definitions))
         for place, definition in enumerate(self._definitions):
             metrics = [
                 it for it in self._metrics[definition].values() if it.name in names
             ]
-            if metrics:
+            for start, end in slices if metrics else ():
                 transaction.insert(
                     definition,
                     {it.id: it.value_type for it in metrics},
-                    self._rows(place, metrics, first),
+                    f"{self._rows(place, metrics, first)}"
+                    f" AND row_number BETWEEN {start:d} AND {end - 1:d}",
                     views,
                 )
             self._progress(place + 1, len(self._definitions))
+
+    def _cut(
+        self, transaction: LakeTransaction, total: int
+    ) -> Sequence[tuple[int, int]]:
+        """Cut the file between rows, so that no insert has many bytes of text.
+
+        The engine sorts and writes numbers in bounded memory, and long texts not.
+        """
+        text_bytes = self._source.text_bytes
+        if text_bytes is None:
+            return [(0, total)]
+        cuts, bytes_since = [0], 0
+        for block, more in transaction.list_numbers(
+            f"SELECT row_number // {_BLOCK_ROWS} AS block, sum({text_bytes})::BIGINT"  # noqa: S608  # quoted names
+            f" FROM {self._source.relation} GROUP BY block ORDER BY block"
+        ):
+            if bytes_since and bytes_since + more > MAX_TEXT_BYTES_OF_INSERT:
+                cuts.append(block * _BLOCK_ROWS)
+                bytes_since = 0
+            bytes_since += more
+        return list(pairwise([*cuts, total]))
 
     def _rows(self, place: int, metrics: Sequence[Metric], first: int) -> str:
         aliases = {it.name: it.alias for it in self._source.columns}

@@ -117,6 +117,16 @@ class ParquetSource:
         """SQL: whether a row has any value at all."""
         return " OR ".join(f"{it.alias} IS NOT NULL" for it in self.columns) or "false"
 
+    @property
+    def text_bytes(self) -> str | None:
+        """SQL: the bytes of a row's texts; ``None`` if there can be none."""
+        texts = [
+            f"coalesce(strlen({it.alias}), 0)"
+            for it in self.columns
+            if it.type == "VARCHAR"
+        ]
+        return " + ".join(texts) or None
+
 
 def open_source(engine: duckdb.DuckDBPyConnection, path: Path) -> ParquetSource:
     """Look at a file's columns; reads no rows.

@@ -18,17 +18,14 @@ from thingport.adapters.lake.snapshot_query import (
     find_columns,
 )
 from thingport.adapters.lake.span_cutting import cut_spans
+from thingport.adapters.lake.thing_stretches import ThingStretches
 from thingport.application.ports import RowBatch
-from thingport.domain.chunking import row_cost_bytes
 from thingport.domain.export_plan import PlannedLayout, SurveyedSpan, ThingSurvey
 from thingport.domain.ids import TenantId, ThingDefinitionId, ThingId
 from thingport.domain.period import Period
 
 BATCH_ROWS = 8_192
 """Rows in one batch: enough that its overhead vanishes, little enough to hold."""
-
-_CUT_BATCH_ROWS = 65_536
-"""Timestamps that are looked at together when a thing is cut."""
 
 
 class _ArrowSource(Protocol):
@@ -130,11 +127,15 @@ class DuckLakeReader:
         query = self._find_query(snapshot, layout, [thing_id], period)
         if query is None:
             return [SurveyedSpan(period, 0)]
-        row_cost = row_cost_bytes(1, len(layout.columns), 0)
         with self._cursor() as cursor:
-            cursor.execute(query.cost_by_timestamp(row_cost), query.parameters)
-            instants = iter(lambda: cursor.fetchmany(_CUT_BATCH_ROWS), [])
-            return cut_spans(period, instants, max_cost_bytes)
+            extent = cursor.execute(query.extent(), query.parameters).fetchone()
+            first_ms, last_ms = extent or (None, None)
+            if first_ms is None or last_ms is None:
+                return [SurveyedSpan(period, 0)]
+            survey = ThingStretches(cursor, query, max_cost_bytes)
+            return cut_spans(
+                period, survey.iter_within(first_ms, last_ms + 1), max_cost_bytes
+            )
 
     def iter_rows(
         self,

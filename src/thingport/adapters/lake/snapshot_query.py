@@ -76,10 +76,20 @@ class SnapshotQuery:
             " GROUP BY thing"
         )
 
-    def cost_by_timestamp(self, row_cost_bytes: int) -> str:
-        """Ask for timestamp, rows and what they cost, by timestamp."""
+    def extent(self) -> str:
+        """Ask for the first and the last timestamp."""
+        return f"SELECT min(ts), max(ts) {self._from()}"
+
+    def cost_by_stretch(self, row_cost_bytes: int, width_ms: int) -> str:
+        """Ask for first timestamp, rows and what they cost, by stretches of time.
+
+        Stretches of one width tile the period, which has a start.
+        """
         cost = f"count(*) * {row_cost_bytes} + {self._text_bytes()}"
-        return f"SELECT ts, count(*), {cost} {self._from()} GROUP BY ts ORDER BY ts"
+        return (
+            f"SELECT min(ts), count(*), {cost} {self._from()}"
+            f" GROUP BY (ts - {self.period.start_ms}) // {width_ms:d} ORDER BY min(ts)"
+        )
 
     def rows(self) -> str:
         """Ask for the rows, in order."""
