@@ -43,7 +43,7 @@ from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
 from thingport.domain.segment import StoredSegment
-from thingport.settings import Settings
+from thingport.settings import MIN_SECRET_CHARACTERS, Settings
 
 _SECRET_BYTES = 32
 
@@ -160,7 +160,10 @@ def _make_secret(path: Path) -> None:
     # Two processes may start at once: the first link wins, whole.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.touch(mode=0o600)
-    temporary.write_text(secrets.token_hex(_SECRET_BYTES))
+    with temporary.open("w") as file:
+        file.write(secrets.token_hex(_SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -171,6 +174,12 @@ def _make_secret(path: Path) -> None:
 
 def _secret(given: SecretStr | None, path: Path) -> bytes:
     text = path.read_text() if given is None else given.get_secret_value()
+    if len(text) < MIN_SECRET_CHARACTERS:
+        raise UnusableDataDirectory(
+            str(path.parent.parent),
+            f"secrets/{path.name} is not whole; restore it from a backup, or delete it "
+            "to have a new one made",
+        )
     return text.encode()
 
 

@@ -14,8 +14,10 @@ from thingport.domain.errors import ThingportError
 
 PositiveDuration = Annotated[timedelta, Gt(timedelta(0))]
 
-Secret = Annotated[SecretStr, MinLen(32)]
-"""At least as long as what it signs with (HMAC-SHA256; RFC 7518, §3.2)."""
+MIN_SECRET_CHARACTERS = 32
+"""As many as what is signed with them has bytes (HMAC-SHA256; RFC 7518, §3.2)."""
+
+Secret = Annotated[SecretStr, MinLen(MIN_SECRET_CHARACTERS)]
 
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
 """Scheme and host, and perhaps the beginning of a path."""

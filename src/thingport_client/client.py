@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -15,6 +16,9 @@ Bean = dict[str, Any]
 
 _LONGEST_PAUSE_S = 5.0
 """Longest pause between two looks at a running export."""
+
+_PASSING = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+"""What the service answers while it cannot look."""
 
 
 class Client:
@@ -67,13 +71,21 @@ class Client:
     ) -> Iterator[Bean]:
         """Yield an export, again and again, until it is COMPLETED.
 
-        The pause grows while nothing ends, to a few seconds at most.
+        The pause grows while nothing ends, to a few seconds at most. A service that
+        is away for a moment is asked again.
 
         Raises:
             ExportFailed: It ended in ERROR.
+            Refused: There is none that this user can see.
         """
         while True:
-            bean = self.get(data_export_id)
+            try:
+                bean = self.get(data_export_id)
+            except Refused as refusal:
+                if refusal.status not in _PASSING:
+                    raise
+                time.sleep(refusal.retry_after_s or _LONGEST_PAUSE_S)
+                continue
             yield bean
             if bean["state"] == "COMPLETED":
                 return
@@ -99,22 +111,18 @@ class Client:
 
         Raises:
             Refused: The link is not valid any more.
-            BrokenDownload: The connection ended early.
+            BrokenDownload: There is no link, or the connection ended early.
         """
+        if "url" not in bean:
+            raise BrokenDownload("the data export has no archive for this user")
         partial = path.with_name(f"{path.name}.part")
-        with httpx.stream("GET", bean["url"], timeout=60.0) as response:
-            _raise_if_refused(response)
-            total = int(response.headers["Content-Length"])
-            done = 0
-            with partial.open("wb") as file:
-                for block in response.iter_bytes():
-                    file.write(block)
-                    done += len(block)
-                    on_bytes(done, total)
-        if done != total:
-            partial.unlink()
-            raise BrokenDownload(f"{done} of {total} bytes arrived")
-        partial.replace(path)
+        try:
+            _save(bean["url"], partial, on_bytes)
+            partial.replace(path)
+        except httpx.TransportError as error:
+            raise BrokenDownload(f"the connection ended: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def put_values(
         self, thing_id: str, metric_name: str, values: list[tuple[int, object]]
@@ -144,16 +152,36 @@ class Client:
         body: Bean | None = None,
         params: dict[str, str] | None = None,
     ) -> Bean:
-        if "Authorization" not in self._http.headers:
+        is_fresh = "Authorization" not in self._http.headers
+        if is_fresh:
             self._log_in()
         response = self._http.request(method, path, json=body, params=params)
+        if response.status_code == HTTPStatus.UNAUTHORIZED and not is_fresh:
+            # The session is over; long exports outlive it.
+            self._log_in()
+            response = self._http.request(method, path, json=body, params=params)
         _raise_if_refused(response)
         return cast("Bean", response.json()) if response.content else {}
 
     def _log_in(self) -> None:
+        self._http.headers.pop("Authorization", None)
         response = self._http.post("/identity/users/patLogin", json=self._credentials)
         _raise_if_refused(response)
         self._http.headers["Authorization"] = f"Bearer {response.json()['token']}"
+
+
+def _save(url: str, path: Path, on_bytes: Callable[[int, int], None]) -> None:
+    with httpx.stream("GET", url, timeout=60.0) as response:
+        _raise_if_refused(response)
+        total = int(response.headers["Content-Length"])
+        done = 0
+        with path.open("wb") as file:
+            for block in response.iter_bytes():
+                file.write(block)
+                done += len(block)
+                on_bytes(done, total)
+    if done != total:
+        raise BrokenDownload(f"{done} of {total} bytes arrived")
 
 
 def _raise_if_refused(response: httpx.Response) -> None:

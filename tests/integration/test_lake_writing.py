@@ -26,7 +26,7 @@ from lake_rows import (
     read,
 )
 from thingport.adapters.lake import durability
-from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.adapters.lake.group_commit import MAX_WAITING, GroupCommitWriter
 from thingport.domain.errors import CorruptData, NotFound, StoreUnavailable
 from thingport.domain.ids import MetricId
 from thingport.domain.metric import ValueType
@@ -120,6 +120,29 @@ def test_a_lane_that_stays_taken_is_an_unavailable_store(tmp_path: Path) -> None
     assert len(read(a_reader(tmp_path), a_layout("long"), ["t"])) == 2
 
 
+def test_only_so_many_wait_for_a_lane_that_another_holds(tmp_path: Path) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer.write([a_batch(a_reading("t", 0, long=0))])
+    descriptor = os.open(tmp_path / "lakes" / ACME / "writer.lock", os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def write(number: int) -> bool:
+        try:
+            writer.write([a_batch(a_reading("t", number, long=number))])
+        except StoreUnavailable as refusal:
+            assert "too many writes" in str(refusal)
+            # All who may wait do: nobody else is let in before the lane is free.
+            os.close(descriptor)
+            return False
+        return True
+
+    with ThreadPoolExecutor(MAX_WAITING + 1) as pool:
+        stored = list(pool.map(write, range(1, MAX_WAITING + 2)))
+
+    assert stored.count(False) == 1
+    assert len(read(a_reader(tmp_path), a_layout("long"), ["t"])) == MAX_WAITING + 1
+
+
 def test_a_locked_catalogue_is_tried_again(tmp_path: Path) -> None:
     lane = a_lane(tmp_path)
     writer = GroupCommitWriter(lane)
@@ -145,7 +168,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from lake_rows import a_batch, a_lane, a_reading
-from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.adapters.lake.group_commit import MAX_WAITING, GroupCommitWriter
 writer = GroupCommitWriter(a_lane(Path(sys.argv[1])))
 for number in range(10):
     writer.write([a_batch(a_reading(sys.argv[2], number, long=number))])

@@ -128,14 +128,17 @@ def _iter_saved(
 
 def _save(
     register: Register[Id, _Entity],
-    save: Callable[[CatalogueEntity], None],
+    save: Callable[..., None],
     parent_of: Callable[[_Entity], Id | None] = lambda _: None,
 ) -> Iterator[Change]:
-    for id_ in _parents_first(register, parent_of):
+    changed = [
+        id_
+        for id_ in _parents_first(register, parent_of)
+        if register.stored.get(id_) != register.updated[id_]
+    ]
+    save(*(register.updated[id_] for id_ in changed))
+    for id_ in changed:
         stored, updated = register.stored.get(id_), register.updated[id_]
-        if stored == updated:
-            continue
-        save(updated)
         yield Change(
             kind=register.kind,
             key=" / ".join(register.key_of(id_)),

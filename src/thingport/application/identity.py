@@ -206,11 +206,13 @@ class Identity:
             raise Unauthenticated("Invalid credentials")
         now = self.clock.now()
         refresh_token = self.secrets.new_secret(SecretKind.REFRESH_TOKEN)
-        with self.control.for_tenant(tenant.id) as tx:
+        with self.control.for_tenant(tenant.id, read_only=True) as tx:
             found = tx.credentials.find_api_key_by_digest(self.secrets.digest(api_key))
             user = tx.credentials.find_user_by_token_digest(self.secrets.digest(pat))
-            if found is None or user is None:
-                raise Unauthenticated("Invalid credentials")
+        # Who guesses keeps no writer waiting.
+        if found is None or user is None:
+            raise Unauthenticated("Invalid credentials")
+        with self.control.for_tenant(tenant.id) as tx:
             digest = self.secrets.digest(refresh_token)
             tx.credentials.add_refresh_token(user.id, found.id, digest, now)
         subject = TokenSubject(

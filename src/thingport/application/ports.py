@@ -140,8 +140,11 @@ class CatalogueRepository(Protocol):
         """
         ...
 
-    def save(self, entity: CatalogueEntity) -> None:
-        """Insert an entity, or replace the one with its id."""
+    def save(self, *entities: CatalogueEntity) -> None:
+        """Insert entities, or replace those with their ids.
+
+        Entities of one kind stand together; what they refer to comes before them.
+        """
         ...
 
 

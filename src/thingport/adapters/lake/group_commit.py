@@ -16,6 +16,11 @@ DEFAULT_PAUSE = timedelta(milliseconds=5)
 """How long a write waits for others: a fraction of what its commit takes."""
 
 
+MAX_WAITING = 20
+"""Most calls that wait for one lake. A server answers all its tenants with twice as
+many threads, and a large ingest may hold the lane of one for minutes."""
+
+
 @dataclass(slots=True, eq=False)
 class _Write:
     """One call, and how it ended."""
@@ -52,13 +57,14 @@ class GroupCommitWriter:
         self._turn = threading.Lock()
         self._joining: _Group | None = None
         self._is_closed = False
+        self._waiting = 0
 
     def write(self, batches: Sequence[ReadingBatch]) -> None:
         """Store readings; returns when they are durable, all or none of them.
 
         Raises:
-            StoreUnavailable: The lake is away or the writer is closed; nothing
-                was stored.
+            StoreUnavailable: The lake is away, too many wait for it, or the writer
+                is closed; nothing was stored.
             CorruptData: The lake is damaged, or keeps another type of values
                 for a metric; nothing was stored.
         """
@@ -67,10 +73,14 @@ class GroupCommitWriter:
         if not write.rows:
             return
         group, is_first = self._join(write)
-        if is_first:
-            self._lead(group)
-        else:
-            group.done.wait()
+        try:
+            if is_first:
+                self._lead(group)
+            else:
+                group.done.wait()
+        finally:
+            with self._gate:
+                self._waiting -= 1
         if write.error is not None:
             raise write.error
         if not write.is_stored:
@@ -90,6 +100,9 @@ class GroupCommitWriter:
         with self._gate:
             if self._is_closed:
                 raise StoreUnavailable(STORE, "the service is stopping")
+            if self._waiting == MAX_WAITING:
+                raise StoreUnavailable(STORE, "too many writes are waiting for it")
+            self._waiting += 1
             is_first = self._joining is None
             group = self._joining = self._joining or _Group()
             group.writes.append(write)

@@ -1,11 +1,13 @@
 """The catalogue of one tenant, in tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, cast
 
 from sqlalchemy import (
     Connection,
     Table,
+    bindparam,
     delete,
     insert,
     literal,
@@ -57,6 +59,9 @@ _TABLES: Mapping[type[CatalogueEntity], Table] = {
     Thing: tables.things,
 }
 """Where each kind of entity is kept; columns are named as its attributes."""
+
+_NAMED = 3
+"""Most entities that a refusal names."""
 
 
 class SqlCatalogueRepository:
@@ -128,42 +133,55 @@ class SqlCatalogueRepository:
         )
         return query.iter_from(self._connection)
 
-    def save(self, entity: CatalogueEntity) -> None:
-        """Insert an entity, or replace the one with its id.
+    def save(self, *entities: CatalogueEntity) -> None:
+        """Insert entities, or replace those with their ids; a few statements a kind.
 
-        What it refers to must have been saved before.
+        Entities of one kind stand together; what they refer to comes before them.
 
         Raises:
-            InvalidRequest: Its natural key is taken, or it refers to something
-                that is not there; nothing of it was stored.
+            InvalidRequest: A natural key is taken, or one refers to something that
+                is not there; nothing of it all was stored.
         """
         try:
             with self._connection.begin_nested():
-                self._upsert(entity)
-                if isinstance(entity, Customer):
-                    self._entrust(entity)
+                for kind, of_kind in groupby(entities, key=type):
+                    self._save_kind(kind, list(of_kind))
         except IntegrityError as error:
-            what = type(entity).__name__
+            names = ", ".join(
+                f"{type(it).__name__} {it.id}" for it in entities[:_NAMED]
+            )
             raise InvalidRequest(
-                f"{what} {entity.id}: its name is taken by another one, or it "
-                "refers to something that does not exist"
+                f"{names}{' …' if len(entities) > _NAMED else ''}: a name is taken "
+                "by another one, or something is referred to that does not exist"
             ) from error
 
     def _rows(self, table: Table) -> Iterator[AnyRow]:
         mine = select(table).where(table.c.tenant_id == self._tenant_id)
         return iter(self._connection.execute(mine.order_by(table.c.id)))
 
-    def _upsert(self, entity: CatalogueEntity) -> None:
-        table = _TABLES[type(entity)]
-        values = _values(entity, table)
-        replaced = self._connection.execute(
-            update(table)
-            .where(table.c.tenant_id == self._tenant_id, table.c.id == entity.id)
-            .values(values)
-        )
-        if not replaced.rowcount:
-            values["tenant_id"] = self._tenant_id
-            self._connection.execute(insert(table).values(values))
+    def _save_kind(
+        self, kind: type[CatalogueEntity], entities: Sequence[CatalogueEntity]
+    ) -> None:
+        table = _TABLES[kind]
+        mine = table.c.tenant_id == self._tenant_id
+        stored = set(self._connection.execute(select(table.c.id).where(mine)).scalars())
+        new = [
+            {"tenant_id": self._tenant_id, **_values(it, table)}
+            for it in entities
+            if it.id not in stored
+        ]
+        # A parameter must not have the name of a column.
+        changed = [
+            {"id_": it.id, **_values(it, table)} for it in entities if it.id in stored
+        ]
+        if new:
+            self._connection.execute(insert(table), new)
+        if changed:
+            one = update(table).where(mine, table.c.id == bindparam("id_"))
+            self._connection.execute(one, changed)
+        for it in entities:
+            if isinstance(it, Customer):
+                self._entrust(it)
 
     def _entrust(self, customer: Customer) -> None:
         links = tables.customer_partners

@@ -50,7 +50,7 @@ def serve(
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     with _listen(host, port) as listening:
-        address = f"http://{host}:{listening.getsockname()[1]}"
+        address = _address(host, listening.getsockname()[1])
         os.environ["THINGPORT_DATA_DIR"] = str(data_dir.absolute())
         os.environ.setdefault("THINGPORT_PUBLIC_BASE_URL", address)
         prepare_data_dir(read_settings())  # pyright: ignore[reportCallIssue]  # fields come from the environment
@@ -66,6 +66,12 @@ def serve(
                 timeout_graceful_shutdown=10,
             )
             uvicorn.Server(config).run(sockets=[listening])
+
+
+def _address(host: str, port: int) -> str:
+    """Give an address at which callers on this machine reach the service."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # it is looked for, not bound
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def _end(_signal: int, _frame: object) -> None:
