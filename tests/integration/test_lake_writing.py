@@ -129,8 +129,7 @@ def test_only_so_many_wait_for_a_lane_that_another_holds(tmp_path: Path) -> None
     def write(number: int) -> bool:
         try:
             writer.write([a_batch(a_reading("t", number, long=number))])
-        except StoreUnavailable as refusal:
-            assert "too many writes" in str(refusal)
+        except StoreUnavailable:
             # All who may wait do: nobody else is let in before the lane is free.
             os.close(descriptor)
             return False
