@@ -487,7 +487,9 @@ def test_a_command_line_that_cannot_be_read_is_refused_with_a_way_to_help(
 def test_a_file_is_no_data_directory(command_line: CommandLine) -> None:
     command_line.data_dir.touch()
 
-    assert command_line.run("tenant", "add", "acme").complaint.endswith("is a file.")
+    [fault] = command_line.run("tenant", "add", "acme").faults
+
+    assert fault.endswith("it is a file; name a directory with --data-dir")
 
 
 def iter_commands(of: object, *words: str) -> Iterator[tuple[str, object]]:
