@@ -161,6 +161,13 @@ class DataExportRepository(Protocol):
         """Give a data export, or ``None``."""
         ...
 
+    def find_oldest_pin(self) -> int | None:
+        """Give the oldest snapshot that a PENDING one reads at; ``None`` if none is.
+
+        A PENDING one that names no snapshot counts as if it read at the very first.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -332,6 +339,10 @@ class TenantRepository(Protocol):
 
     def find_by_name(self, name: str) -> Tenant | None:
         """Give a tenant by its exact name, or ``None``."""
+        ...
+
+    def list_all(self) -> Sequence[Tenant]:
+        """Give all tenants, by name."""
         ...
 
 
