@@ -1,8 +1,9 @@
 """What can be done to a lake within one transaction."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -81,9 +82,13 @@ class LakeTransaction:
             )
 
     def count(self, query: str) -> int:
-        """Give the one number that a query asks for."""
+        """Give the one number that a query asks for, or that a statement counts."""
         row = self._engine.execute(query).fetchone()
         return int(row[0]) if row else 0
+
+    def query(self, query: str) -> Sequence[tuple[Any, ...]]:
+        """Give the rows that a query asks for."""
+        return self._engine.execute(query).fetchall()
 
     @contextmanager
     def _registered(self, views: Mapping[str, ArrowTable]) -> Generator[None]:

@@ -59,12 +59,13 @@ class SqlDataExportRepository:
         One that names none was scheduled when nothing had been written, or before
         this column was there, so whatever it may read at is older than all others.
         """
-        return self._connection.execute(
+        oldest: int | None = self._connection.execute(
             select(func.min(func.coalesce(data_exports.c.snapshot, 0))).where(
                 data_exports.c.tenant_id == self._tenant_id,
                 data_exports.c.state == DataExportState.PENDING,
             )
         ).scalar_one()
+        return oldest
 
     def _find_active(self, slot: str) -> DataExportId | None:
         return self._connection.execute(
