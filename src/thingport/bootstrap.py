@@ -33,6 +33,7 @@ from thingport.adapters.sql.migrate import upgrade
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
+from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
 from thingport.application.readings import Readings
@@ -170,6 +171,7 @@ class Services:
     data_exports: DataExports
     downloads: Downloads
     readings: Readings
+    housekeeping: Housekeeping
     control: SqlControlDatabase
     lakes: Lakes
 
@@ -251,6 +253,7 @@ def open_services(settings: Settings) -> Generator[Services]:
                 ids=ids,
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
+            housekeeping=_housekeeping(settings, control, lakes),
             downloads=Downloads(
                 control=control,
                 archives=archives,
@@ -274,9 +277,36 @@ def _opened_lakes(settings: Settings, control: SqlControlDatabase) -> Generator[
         temp_dir=data_dir.temporary,
         allocate_written_seqs=allocate_written_seqs,
         group_commit_pause=settings.group_commit_pause,
+        max_file_bytes=settings.compaction_file_bytes,
     )
     with closing(lakes):
         yield lakes
+
+
+def _housekeeping(
+    settings: Settings, control: SqlControlDatabase, lakes: Lakes
+) -> Housekeeping:
+    return Housekeeping(
+        control=control,
+        open_keeper=lakes.open_keeper,
+        clock=SystemClock(),
+        snapshot_retention=settings.snapshot_retention,
+    )
+
+
+@contextmanager
+def open_housekeeping(settings: Settings) -> Generator[Housekeeping]:
+    """Open what looks after the lakes of a data directory, for a runner.
+
+    Raises:
+        UnusableDataDirectory: It cannot be used; nothing in it was changed.
+    """
+    prepare_data_dir(settings)
+    control = SqlControlDatabase(
+        sqlite_url(DataDir(settings.data_dir).control_database)
+    )
+    with closing(control), _opened_lakes(settings, control) as lakes:
+        yield _housekeeping(settings, control, lakes)
 
 
 @contextmanager

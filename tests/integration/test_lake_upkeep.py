@@ -329,7 +329,15 @@ def _check_after_death(directory: Path, before: list[Row]) -> None:
     assert len(list(_lake(directory).rglob("*.parquet"))) == 1
 
 
-@pytest.mark.parametrize("at", [2, 7, 9, 11])
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(2, id="the merged file is written"),
+        pytest.param(6, id="it is beside the others"),
+        pytest.param(12, id="it is taken in and not committed"),
+        pytest.param(16, id="old files are deleted and it is not committed"),
+    ],
+)
 def test_a_process_that_dies_in_the_middle_leaves_a_right_lake(
     keeper: DuckLakeKeeper, tmp_path: Path, at: int
 ) -> None:
