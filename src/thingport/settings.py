@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     has passed."""
 
     compaction_file_bytes: Annotated[int, Ge(1024 * 1024)] = 256 * 1024 * 1024
-    """Largest file that merging makes. Writers wait for about a second while one of
+    """Largest file that merging makes. Writers wait for a second or two while one of
     this size takes the place of the files in it."""
 
     snapshot_retention: Annotated[timedelta, Ge(MIN_SNAPSHOT_RETENTION)] = timedelta(

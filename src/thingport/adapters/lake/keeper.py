@@ -37,7 +37,7 @@ from thingport.domain.period import epoch_ms
 
 DEFAULT_MAX_FILE_BYTES = 256 * 1024 * 1024
 """Largest file that merging makes: some ten million rows of ten metrics, for which
-writers wait about a second."""
+writers wait a second or two."""
 
 _DELETE_FREED_FILES = (
     f"SELECT count(*) FROM ducklake_cleanup_old_files('{LAKE}', cleanup_all => true)"  # noqa: S608  # a constant
