@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.application.ports import LakeReader
@@ -47,6 +48,23 @@ def a_lane(
         ACME,
         (numbers or Numbers()).allocate,
         temp_dir=directory / "tmp",
+        patience=timedelta(seconds=patience_s),
+    )
+
+
+def a_keeper(
+    directory: Path,
+    numbers: Numbers | None = None,
+    *,
+    max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+    patience_s: float = 60,
+) -> DuckLakeKeeper:
+    return DuckLakeKeeper(
+        directory / "lakes",
+        ACME,
+        a_lane(directory, numbers),
+        temp_dir=directory / "tmp",
+        max_file_bytes=max_file_bytes,
         patience=timedelta(seconds=patience_s),
     )
 

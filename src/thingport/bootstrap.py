@@ -6,13 +6,11 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from socket import gethostname
 
 import structlog
-import uuid_utils
 from pydantic import SecretStr
 
 from thingport.adapters.archives.local import LocalArchiveStore
@@ -30,9 +28,12 @@ from thingport.adapters.render.chunk_renderer import CsvZipRenderer
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
+from thingport.adapters.system.clock import SystemClock
+from thingport.adapters.system.ids import Uuid7Source
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
+from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
 from thingport.application.readings import Readings
@@ -46,23 +47,6 @@ from thingport.domain.segment import StoredSegment
 from thingport.settings import MIN_SECRET_CHARACTERS, Settings
 
 _SECRET_BYTES = 32
-
-
-class SystemClock:
-    """The system's clock."""
-
-    def now(self) -> datetime:
-        """Give the present instant, in UTC, cut to whole milliseconds."""
-        now = datetime.now(UTC)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-class Uuid7Source:
-    """Ids that grow with time."""
-
-    def new_id(self) -> str:
-        """Give a new UUIDv7 as 32 lower-case hex digits."""
-        return uuid_utils.uuid7().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +177,7 @@ class Services:
     data_exports: DataExports
     downloads: Downloads
     readings: Readings
+    housekeeping: Housekeeping
     control: SqlControlDatabase
     lakes: Lakes
 
@@ -274,6 +259,7 @@ def open_services(settings: Settings) -> Generator[Services]:
                 ids=ids,
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
+            housekeeping=_housekeeping(settings, control, lakes),
             downloads=Downloads(
                 control=control,
                 archives=archives,
@@ -297,9 +283,36 @@ def _opened_lakes(settings: Settings, control: SqlControlDatabase) -> Generator[
         temp_dir=data_dir.temporary,
         allocate_written_seqs=allocate_written_seqs,
         group_commit_pause=settings.group_commit_pause,
+        max_file_bytes=settings.compaction_file_bytes,
     )
     with closing(lakes):
         yield lakes
+
+
+def _housekeeping(
+    settings: Settings, control: SqlControlDatabase, lakes: Lakes
+) -> Housekeeping:
+    return Housekeeping(
+        control=control,
+        open_keeper=lakes.open_keeper,
+        clock=SystemClock(),
+        snapshot_retention=settings.snapshot_retention,
+    )
+
+
+@contextmanager
+def open_housekeeping(settings: Settings) -> Generator[Housekeeping]:
+    """Open what looks after the lakes of a data directory, for a runner.
+
+    Raises:
+        UnusableDataDirectory: It cannot be used; nothing in it was changed.
+    """
+    prepare_data_dir(settings)
+    control = SqlControlDatabase(
+        sqlite_url(DataDir(settings.data_dir).control_database)
+    )
+    with closing(control), _opened_lakes(settings, control) as lakes:
+        yield _housekeeping(settings, control, lakes)
 
 
 @contextmanager

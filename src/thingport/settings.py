@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, MinLen
 from pydantic import SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from thingport.application.housekeeping import MIN_SNAPSHOT_RETENTION
 from thingport.domain.errors import ThingportError
 
 PositiveDuration = Annotated[timedelta, Gt(timedelta(0))]
@@ -77,6 +78,20 @@ class Settings(BaseSettings):
 
     group_commit_pause: PositiveDuration = timedelta(milliseconds=5)
     """How long a write waits for others to share its commit."""
+
+    compaction_interval: PositiveDuration = timedelta(minutes=5)
+    """How often an idle runner looks after the lakes: merges files, gives up what
+    has passed."""
+
+    compaction_file_bytes: Annotated[int, Ge(1024 * 1024)] = 256 * 1024 * 1024
+    """Largest file that merging makes. Writers wait for a second or two while one of
+    this size takes the place of the files in it."""
+
+    snapshot_retention: Annotated[timedelta, Ge(MIN_SNAPSHOT_RETENTION)] = timedelta(
+        hours=1
+    )
+    """How long a state of the lake that has passed stays on the disk; at least half
+    an hour. What a PENDING export reads stays longer."""
 
     runner_pause: PositiveDuration = timedelta(milliseconds=100)
     """How often an idle runner looks for work."""

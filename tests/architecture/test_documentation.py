@@ -58,12 +58,11 @@ def default_in_words(name: str, field: FieldInfo) -> str:
     default = field.default
     if not isinstance(default, timedelta):
         return str(default)
-    hours, milliseconds = (
-        default / timedelta(**{it: 1}) for it in ("hours", "milliseconds")
-    )
-    if hours < 1:
-        return f"{milliseconds:.0f} ms"
-    return f"{hours:.0f} hour" + "s" * (hours != 1)
+    for unit in ("hours", "minutes"):
+        count = default / timedelta(**{unit: 1})
+        if count >= 1:
+            return f"{count:.0f} {unit if count != 1 else unit[:-1]}"
+    return f"{default / timedelta(milliseconds=1):.0f} ms"
 
 
 def gist(meaning: str) -> str:

@@ -40,6 +40,16 @@ def test_a_tenant_is_found_by_its_exact_name(control_database: ControlDatabase) 
         assert tx.tenants.find_by_name("acme") is None
 
 
+def test_tenants_are_listed_by_name(control_database: ControlDatabase) -> None:
+    tenants = [a_tenant(name=it) for it in ("b", "a", "c")]
+    with control_database.for_service() as tx:
+        for tenant in tenants:
+            tx.tenants.add(tenant)
+
+    with control_database.for_service(read_only=True) as tx:
+        assert [it.name for it in tx.tenants.list_all()] == ["a", "b", "c"]
+
+
 def test_a_second_tenant_of_a_name_is_refused(
     control_database: ControlDatabase,
 ) -> None:

@@ -52,6 +52,44 @@ def _end(control: ControlDatabase, ended: DataExport) -> None:
         tx.queue.finish(claim, ended)
 
 
+def _pin(control: ControlDatabase, tenant: StoredTenant) -> int | None:
+    with control.for_tenant(tenant.id, read_only=True) as tx:
+        return tx.data_exports.find_oldest_pin()
+
+
+def test_a_pending_export_pins_its_snapshot_until_it_ends(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    assert _pin(control_database, tenant) is None
+    first, second = (_scheduled(tenant, snapshot=it) for it in (2**40, 7))
+    _add(control_database, first, "a")
+    assert _pin(control_database, tenant) == 2**40
+    _add(control_database, second, "b")
+    assert _pin(control_database, tenant) == 7
+
+    _end(control_database, first.complete(an_archive(), at=NOON))
+    assert _pin(control_database, tenant) == 7
+    _end(control_database, second.fail(ExportError("X", "failed"), at=NOON))
+    assert _pin(control_database, tenant) is None
+
+
+def test_a_pending_export_that_names_no_snapshot_pins_all(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    _add(control_database, _scheduled(tenant, snapshot=5), "a")
+    _add(control_database, _scheduled(tenant), "b")
+
+    assert _pin(control_database, tenant) == 0
+
+
+def test_an_export_pins_nothing_of_another_tenant(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    _add(control_database, _scheduled(tenant, snapshot=5), "a")
+
+    assert _pin(control_database, store_tenant(control_database)) is None
+
+
 def test_what_was_stored_is_found(
     control_database: ControlDatabase, tenant: StoredTenant
 ) -> None:
@@ -76,6 +114,7 @@ def test_what_was_stored_is_found(
             include_unit=True,
             timestamp_format=TimestampFormat.EPOCH_MILLIS,
         ),
+        snapshot=2**40,
         progress=Progress(phase=Phase.CUTTING, things_total=9),
     )
     _add(control_database, data_export, slot="s")

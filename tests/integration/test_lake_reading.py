@@ -1,7 +1,9 @@
 """What a damaged or busy lake does to its readers."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,9 +11,16 @@ import pytest
 
 from builders import a_metric
 from lake_rows import ACME, PUMP, a_batch, a_lane, a_layout, a_reader, a_reading, read
+from thingport.adapters.lake.engine import attach, open_engine
 from thingport.adapters.lake.group_commit import GroupCommitWriter
+from thingport.adapters.lake.lake_names import CATALOGUE_FILE
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
 from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.lake.snapshot_query import (
+    MAX_LISTED_THINGS,
+    SnapshotQuery,
+    find_columns,
+)
 from thingport.domain.errors import CorruptData
 from thingport.domain.ids import MetricId, ThingId
 from thingport.domain.metric import ValueType
@@ -155,3 +164,35 @@ def test_cutting_more_than_the_memory_goes_through_temporary_files(
 
     assert sum(it.rows for it in spans) == count
     assert list((tmp_path / "tmp").glob("*/*")) == []
+
+
+def test_only_rows_near_the_wanted_things_are_taken_from_files(tmp_path: Path) -> None:
+    names = [f"t{it:03}" for it in range(400)]
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer.write([a_batch(*(a_reading(it, 1, long=1) for it in names))])
+    writer.close()
+    engine = open_engine(memory_mb=256, threads=1, temp_dir=tmp_path / "tmp")
+    attach(engine, tmp_path / "lakes" / ACME / CATALOGUE_FILE, read_only=True)
+    columns = find_columns(engine, PUMP, 1)
+    assert columns is not None
+
+    for count in (20, MAX_LISTED_THINGS + 1):
+        wanted = tuple(ThingId(it) for it in names[100 : 100 + count])
+        query = SnapshotQuery(1, a_layout("long"), columns, wanted, ALL_TIME)
+        explained = engine.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {query.rows()}", query.parameters
+        ).fetchall()
+        # What the scan hands on is what its row groups were chosen by.
+        scans = [
+            it["operator_cardinality"]
+            for it in _operators(json.loads(explained[0][1]))
+            if it.get("operator_type") == "TABLE_SCAN"
+        ]
+        assert scans == [count]
+    engine.close()
+
+
+def _operators(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("children", []):
+        yield from _operators(child)

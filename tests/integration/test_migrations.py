@@ -12,10 +12,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect
 
 from thingport.adapters.sql import catalogue_tables, credential_tables, export_tables
+from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.adapters.sql.schema import metadata
 from thingport.domain.errors import StoreUnavailable, UnusableDataDirectory
+from thingport.domain.ids import TenantId
 
 
 @pytest.fixture
@@ -82,6 +84,26 @@ def test_migrating_twice_changes_nothing(engine: Engine, database: Path) -> None
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM tenants").all()
     assert [tuple(it) for it in rows] == [("t", "acme", 5)]
+
+
+AN_EXPORT_OF_0001 = """
+INSERT INTO data_exports (
+    id, tenant_id, scheduled_by, scheduled_at, name, selection, rendition, slot,
+    state, progress, fencing_token, attempt
+) VALUES ('e', 't', 'u', 0, 'e', '{}', '{}', 's', 'PENDING', '{}', 0, 0)
+"""
+
+
+def test_an_export_scheduled_before_snapshots_were_noted_pins_all_of_them(
+    engine: Engine, database: Path
+) -> None:
+    upgrade(engine, to="0001")
+    _run(database, "INSERT INTO tenants VALUES ('t', 'acme', 5)")
+    _run(database, AN_EXPORT_OF_0001)
+    upgrade(engine)
+
+    with SqlControlDatabase(engine).for_tenant(TenantId("t")) as tx:
+        assert tx.data_exports.find_oldest_pin() == 0
 
 
 def test_many_may_migrate_at_the_same_time(database: Path) -> None:

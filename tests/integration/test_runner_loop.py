@@ -37,7 +37,7 @@ def test_a_bug_ends_the_export_and_the_runner_goes_on_with_the_next(
             stop.set()
 
     with capture_logs() as logged:
-        _run_until(stop, stack.runner(stack.rendering(before)), 0.01)
+        _run_until(stop, stack.runner(stack.rendering(before)), Event(), 0.01)
 
     assert stack.exporter.error_of(unlucky).code == "INTERNAL_ERROR"
     assert not stack.staging_of(unlucky).exists()
@@ -57,7 +57,7 @@ def test_a_bug_in_a_runner_that_lost_its_lease_ends_neither(stack: ExportStack) 
             stack.run()
         has_a_bug(number)
 
-    assert _run_one(stack.runner(stack.rendering(has_a_bug_too_late)))
+    assert _run_one(stack.runner(stack.rendering(has_a_bug_too_late)), Event())
 
     assert stack.exporter.archive_of(scheduled).rows == sum(THINGS.values())
 
@@ -89,8 +89,8 @@ def test_a_runner_that_cannot_claim_looks_again_later(stack: ExportStack) -> Non
     with impatient_control(stack) as control:
         runner = stack.runner(control=control)
         with busy_control(stack):
-            assert not _run_one(runner)
-        assert _run_one(runner)
+            assert not _run_one(runner, Event())
+        assert _run_one(runner, Event())
 
     assert stack.exporter.archive_of(scheduled).rows == sum(THINGS.values())
 
@@ -116,12 +116,12 @@ def test_an_export_that_cannot_even_be_given_back_is_taken_up_when_its_lease_end
 
         runner = stack.runner(stack.rendering(database_goes_away), control=control)
         logged = busy.enter_context(capture_logs())
-        assert not _run_one(runner)
+        assert not _run_one(runner, Event())
     assert [it["event"] for it in logged][:2] == ["data_export_started", event]
     assert stack.claim() is None
     stack.clock.advance(LEASE)
     rest = stack.rendering()
-    assert _run_one(stack.runner(rest))
+    assert _run_one(stack.runner(rest), Event())
 
     assert rest.numbers == [2, 3, 4, 5, 6]
     assert stack.exporter.archive_of(scheduled) == stack.undisturbed

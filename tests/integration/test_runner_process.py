@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from export_stack import ExportStack, Prepared, prepare
-from thingport.bootstrap import SystemClock
+from thingport.adapters.system.clock import SystemClock
 from thingport.domain.data_export import DataExport, DataExportState
 
 PATIENCE_S = 120.0

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from thingport.application.ports import (
     ArchiveStore,
@@ -27,6 +27,7 @@ from thingport.domain.errors import (
     ExportAlreadyActive,
     InvalidRequest,
     NotFound,
+    SchedulingTooSlow,
     ThingportError,
 )
 from thingport.domain.export_plan import ExportPlan
@@ -36,6 +37,15 @@ from thingport.domain.permissions import Permission
 from thingport.domain.planning import check_request, plan_export
 from thingport.domain.thing_file_name import check_mask
 from thingport.domain.visibility import Visibility, visibility_of
+
+MAX_SCHEDULING = timedelta(minutes=10)
+"""Longest time between looking up the lake's present snapshot and storing the
+export that pins it.
+
+Nobody else knows of the snapshot meanwhile. It is safe because housekeeping leaves
+whatever was the present state within a longer time than this alone; see
+``application.housekeeping``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +89,11 @@ class DataExports:
             InvalidRequest: With every fault of the selection; nothing was stored.
             ExportAlreadyActive: Another one is PENDING; it is named only to who
                 sees it. Nothing was stored.
+            SchedulingTooSlow: It took longer than ``MAX_SCHEDULING``; nothing was
+                stored.
         """
         actor.require(Permission.EXPORT_DATA)
+        began_at = self.clock.now()
         data_export_id = DataExportId(self.ids.new_id())
         plan = self._plan(actor, request, faults)
         data_export = DataExport(
@@ -91,11 +104,14 @@ class DataExports:
             name=request.name or _default_name(plan.scheduled_at),
             selection=request.selection,
             rendition=request.rendition,
+            snapshot=plan.snapshot,
             progress=Progress(things_total=len(plan.files)),
         )
         self.archives.save_plan(data_export_id, plan)
         try:
             with self.control.for_tenant(actor.tenant_id) as tx:
+                # Asked inside the transaction: waiting for it counts as well.
+                self._refuse_if_slow(began_at)
                 tx.data_exports.add(data_export, slot=actor.tenant_id)
         except ThingportError as error:
             self.archives.discard_plan(actor.tenant_id, data_export_id)
@@ -128,6 +144,11 @@ class DataExports:
         if not is_own and not (plan.files and sees_all):
             raise NotFound
         return DataExportView(data_export, may_download=is_completed and sees_all)
+
+    def _refuse_if_slow(self, began_at: datetime) -> None:
+        took = self.clock.now() - began_at
+        if took > MAX_SCHEDULING:
+            raise SchedulingTooSlow(took)
 
     def _as_told_to(
         self, actor: Actor, refusal: ExportAlreadyActive

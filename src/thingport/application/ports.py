@@ -164,6 +164,13 @@ class DataExportRepository(Protocol):
         """Give a data export, or ``None``."""
         ...
 
+    def find_oldest_pin(self) -> int | None:
+        """Give the oldest snapshot that a PENDING one reads at; ``None`` if none is.
+
+        A PENDING one that names no snapshot counts as if it read at the very first.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -342,6 +349,10 @@ class TenantRepository(Protocol):
         """Give a tenant by its exact name, or ``None``."""
         ...
 
+    def list_all(self) -> Sequence[Tenant]:
+        """Give all tenants, by name."""
+        ...
+
 
 class ServiceTransaction(Protocol):
     """One transaction of the service itself, over all tenants."""
@@ -464,6 +475,69 @@ class LakeWriter(Protocol):
             StoreUnavailable: Nothing was stored.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSize:
+    """What a lake takes.
+
+    Attributes:
+        files: Files of the present state; the fewer, the quicker it is read.
+        size_bytes: Bytes in them.
+        kept_bytes: Bytes of all files, those of the past included.
+    """
+
+    files: int
+    size_bytes: int
+    kept_bytes: int
+
+
+class LakeKeeper(Protocol):
+    """Keeps one tenant's lake quick to read, and its past no longer than needed.
+
+    Each method takes one bounded step, or finds nothing to do. Others read and
+    write meanwhile, and writers wait for moments only. Wherever a step is broken
+    off, the lake is right; at worst a file that nobody needs is left for
+    ``delete_leftovers``.
+
+    Every method raises ``StoreUnavailable`` when the lake is away, and
+    ``CorruptData`` when it is damaged; the lake is as it was.
+    """
+
+    def measure(self) -> LakeSize:
+        """Say what the lake takes."""
+        ...
+
+    def compact(self, *, is_thorough: bool = False) -> int:
+        """Merge some files of a table into one that is sorted; give how many.
+
+        Sorted by thing, timestamp and order of writing; every snapshot shows what
+        it showed. 0 if no merge is due, or another writer was in the way.
+
+        Args:
+            is_thorough: Whether a merge is due as long as there are two files that
+                can be one, or a file with deleted rows.
+        """
+        ...
+
+    def expire(self, *, before: datetime, oldest_pin: int | None) -> int:
+        """Give up some snapshots, and the files that only they need; give how many.
+
+        The present state of every instant from ``before`` on stays, and so do
+        ``oldest_pin`` and whatever is younger than it.
+        """
+        ...
+
+    def delete_leftovers(self, *, before: datetime) -> int:
+        """Delete files that no snapshot knows of, last written before an instant.
+
+        Give how many; what a process that died in a write has left.
+        """
+        ...
+
+
+OpenLakeKeeper = Callable[[TenantId], AbstractContextManager[LakeKeeper]]
+"""Opens the keeper of a tenant's lake for as long as the block lasts."""
 
 
 # --- rendering ----------------------------------------------------------------

@@ -171,6 +171,8 @@ class DataExport:
         scheduled_by: Who asked.
         scheduled_at: When, in UTC, to the millisecond; fixes the view of data.
         name: What the caller calls it. Not unique.
+        snapshot: The lake's snapshot that it reads at, which stays for as long as
+            it is PENDING; ``None`` if the tenant had no readings at all.
         finished_at: When it ended, in UTC; ``None`` while PENDING.
         archive: The result; there exactly when COMPLETED.
         error: The reason; there exactly when ERROR.
@@ -183,6 +185,7 @@ class DataExport:
     name: str
     selection: Selection
     rendition: Rendition
+    snapshot: int | None = None
     state: DataExportState = DataExportState.PENDING
     progress: Progress = Progress()
     finished_at: datetime | None = None

@@ -105,6 +105,17 @@ class StoreUnavailable(TransientError):
         self.reason = reason
 
 
+class SchedulingTooSlow(TransientError):
+    """The state of the data that an export was to show is no longer safe to read.
+
+    Nothing was stored.
+    """
+
+    def __init__(self, took: timedelta) -> None:
+        super().__init__(f"scheduling took {took.total_seconds():.0f} seconds")
+        self.took = took
+
+
 class WorkerDied(TransientError):
     """A worker process ended in the middle of its chunk."""
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import duckdb
 
-from thingport.adapters.lake.lake_names import LAKE, quote_text
+from thingport.adapters.lake.lake_names import DATA_FOLDER, LAKE, quote_text
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
@@ -53,7 +53,7 @@ def attach(
     kept in the catalogue itself: views of the past came out wrong with them.
     """
     options = [
-        f"DATA_PATH {quote_text(f'{catalogue.parent}/data/')}",
+        f"DATA_PATH {quote_text(f'{catalogue.parent}/{DATA_FOLDER}/')}",
         "OVERRIDE_DATA_PATH true",
         "DATA_INLINING_ROW_LIMIT 0",
     ]

@@ -14,6 +14,18 @@ CATALOGUE_FILE = "catalogue.sqlite"
 LOCK_FILE = "writer.lock"
 """Locked by whoever writes."""
 
+COMPACTION_LOCK_FILE = "compaction.lock"
+"""Locked by whoever merges files."""
+
+DATA_FOLDER = "data"
+"""Beside the catalogue: a folder of Parquet files for each table."""
+
+STAGING_FOLDER = "compacting"
+"""Beside the catalogue: merged files until the moment in which they count."""
+
+METADATA = f"__ducklake_metadata_{LAKE}.main"
+"""The tables of the catalogue itself, as the DuckLake specification has them."""
+
 KEY_COLUMNS = {"thing": "VARCHAR", "ts": "BIGINT", "written_seq": "BIGINT"}
 """What every table has: which thing, UTC milliseconds, and the order of writing."""
 

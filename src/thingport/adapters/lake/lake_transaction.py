@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -83,13 +84,12 @@ class LakeTransaction:
             )
 
     def count(self, query: str) -> int:
-        """Give the one number that a query asks for."""
-        return self.list_numbers(query)[0][0]
+        """Give the one number that a query asks for, or that a statement counts."""
+        return int(self.query(query)[0][0])
 
-    def list_numbers(self, query: str) -> Sequence[Sequence[int]]:
-        """Give the rows of whole numbers that a query asks for."""
-        rows: Sequence[Sequence[int]] = self._engine.execute(query).fetchall()
-        return rows
+    def query(self, query: str) -> Sequence[tuple[Any, ...]]:
+        """Give the rows that a query asks for."""
+        return self._engine.execute(query).fetchall()
 
     @contextmanager
     def _registered(self, views: Mapping[str, ArrowTable]) -> Generator[None]:

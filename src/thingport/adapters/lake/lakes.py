@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
+from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.ids import TenantId
@@ -25,9 +26,10 @@ class Lakes:
         allocate_written_seqs: Orders what is written.
         memory_mb: Memory of each engine, in 10^6 bytes.
         group_commit_pause: How long a write waits for others.
+        max_file_bytes: Largest file that merging makes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # limits with defaults
         self,
         lakes_dir: Path,
         *,
@@ -35,12 +37,14 @@ class Lakes:
         allocate_written_seqs: AllocateWrittenSeqs,
         memory_mb: int = 512,
         group_commit_pause: timedelta = DEFAULT_PAUSE,
+        max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     ) -> None:
         self._lakes_dir = lakes_dir
         self._temp_dir = temp_dir
         self._allocate_written_seqs = allocate_written_seqs
         self._memory_mb = memory_mb
         self._group_commit_pause = group_commit_pause
+        self._max_file_bytes = max_file_bytes
         self._gate = threading.Lock()
         self._readers: dict[TenantId, DuckLakeReader] = {}
         self._writers: dict[TenantId, GroupCommitWriter] = {}
@@ -68,6 +72,20 @@ class Lakes:
                     self.new_lane(tenant_id), pause=self._group_commit_pause
                 )
         return writer
+
+    @contextmanager
+    def open_keeper(self, tenant_id: TenantId) -> Generator[DuckLakeKeeper]:
+        """Open a keeper of a tenant's lake for as long as the block lasts."""
+        keeper = DuckLakeKeeper(
+            self._lakes_dir,
+            tenant_id,
+            self.new_lane(tenant_id),
+            temp_dir=self._temp_dir,
+            memory_mb=self._memory_mb,
+            max_file_bytes=self._max_file_bytes,
+        )
+        with closing(keeper):
+            yield keeper
 
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""

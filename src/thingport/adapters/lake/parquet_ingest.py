@@ -145,7 +145,7 @@ class _Storing:
         if text_bytes is None:
             return [(0, total)]
         cuts, bytes_since = [0], 0
-        for block, more in transaction.list_numbers(
+        for block, more in transaction.query(
             f"SELECT row_number // {_BLOCK_ROWS} AS block, sum({text_bytes})::BIGINT"  # noqa: S608  # quoted names
             f" FROM {self._source.relation} GROUP BY block ORDER BY block"
         ):

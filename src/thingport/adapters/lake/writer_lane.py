@@ -1,7 +1,5 @@
 """The one lane through which everything enters a lake."""
 
-import fcntl
-import os
 import sqlite3
 import threading
 import time
@@ -14,10 +12,15 @@ import duckdb
 
 from thingport.adapters.lake.durability import make_directory, sync
 from thingport.adapters.lake.engine import attach, open_engine
-from thingport.adapters.lake.failures import STORE, is_locked, writing_failures
-from thingport.adapters.lake.lake_names import CATALOGUE_FILE, LOCK_FILE, lake_directory
+from thingport.adapters.lake.failures import is_locked, writing_failures
+from thingport.adapters.lake.file_lock import locked_file
+from thingport.adapters.lake.lake_names import (
+    CATALOGUE_FILE,
+    DATA_FOLDER,
+    LOCK_FILE,
+    lake_directory,
+)
 from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
-from thingport.domain.errors import StoreUnavailable
 from thingport.domain.ids import TenantId
 
 MAX_COMMIT_TRIES = 6
@@ -25,9 +28,6 @@ MAX_COMMIT_TRIES = 6
 
 _FIRST_PAUSE_S = 0.02
 """Pause before the second try; doubled for each one after it."""
-
-_LOCK_PAUSE_S = 0.005
-"""How often a waiting process looks whether the lane is free."""
 
 
 class WriterLane:
@@ -69,7 +69,7 @@ class WriterLane:
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._tables: dict[str, TableColumns] = {}
 
-    def commit(self, store: Callable[[LakeTransaction], None]) -> None:
+    def commit(self, store: Callable[[LakeTransaction], object]) -> None:
         """Run ``store`` in one transaction; returns when all of it is durable.
 
         ``store`` is run again from the start if the catalogue is locked.
@@ -105,34 +105,15 @@ class WriterLane:
     @contextmanager
     def _locked(self) -> Generator[None]:
         make_directory(self._directory)
-        lock = os.open(
-            self._directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
-        )
-        try:
-            self._wait_for(lock)
+        lock = self._directory / LOCK_FILE
+        with locked_file(lock, patience_s=self._patience_s, holder="writing"):
             yield
-        finally:
-            os.close(lock)
 
-    def _wait_for(self, lock: int) -> None:
-        give_up_at = time.monotonic() + self._patience_s
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= give_up_at:
-                    raise StoreUnavailable(
-                        STORE, "another process is writing"
-                    ) from None
-                time.sleep(_LOCK_PAUSE_S)
-            else:
-                return
-
-    def _commit_once(self, store: Callable[[LakeTransaction], None]) -> None:
+    def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()
         transaction = LakeTransaction(
             engine,
-            self._directory / "data",
+            self._directory / DATA_FOLDER,
             dict(self._tables),
             self._allocate_written_seqs,
         )
@@ -190,7 +171,7 @@ def _create_lake(engine: duckdb.DuckDBPyConnection, catalogue: Path) -> None:
         connection.execute("PRAGMA journal_mode = wal")
     finally:
         connection.close()
-    make_directory(catalogue.parent / "data")
+    make_directory(catalogue.parent / DATA_FOLDER)
     attach(engine, unfinished, read_only=False)
     engine.execute("DETACH lake")
     sync(unfinished)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from thingport.adapters.sql import json_codec
@@ -53,6 +53,20 @@ class SqlDataExportRepository:
         ).one_or_none()
         return None if row is None else to_data_export(row)
 
+    def find_oldest_pin(self) -> int | None:
+        """Give the oldest snapshot that a PENDING one reads at; ``None`` if none is.
+
+        One that names none was scheduled when nothing had been written, or before
+        this column was there, so whatever it may read at is older than all others.
+        """
+        oldest: int | None = self._connection.execute(
+            select(func.min(func.coalesce(data_exports.c.snapshot, 0))).where(
+                data_exports.c.tenant_id == self._tenant_id,
+                data_exports.c.state == DataExportState.PENDING,
+            )
+        ).scalar_one()
+        return oldest
+
     def _find_active(self, slot: str) -> DataExportId | None:
         return self._connection.execute(
             select(data_exports.c.id).where(
@@ -71,6 +85,7 @@ def _to_values(data_export: DataExport) -> dict[str, Any]:
         "name": data_export.name,
         "selection": json_codec.encode_selection(data_export.selection),
         "rendition": json_codec.encode_rendition(data_export.rendition),
+        "snapshot": data_export.snapshot,
         "fencing_token": 0,
         "attempt": 0,
         **to_outcome_values(data_export),
@@ -102,6 +117,7 @@ def to_data_export(row: Row[Any]) -> DataExport:
         name=row.name,
         selection=json_codec.decode_selection(row.selection),
         rendition=json_codec.decode_rendition(row.rendition),
+        snapshot=row.snapshot,
         state=row.state,
         progress=json_codec.decode_progress(row.progress),
         finished_at=row.finished_at,

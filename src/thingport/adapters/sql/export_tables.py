@@ -28,6 +28,7 @@ data_exports = Table(
     Column("name", String, nullable=False),
     Column("selection", JSON, nullable=False),
     Column("rendition", JSON, nullable=False),
+    Column("snapshot", BigInteger),
     Column("slot", String, nullable=False),
     Column("state", Word(DataExportState), nullable=False),
     Column("progress", JSON, nullable=False),

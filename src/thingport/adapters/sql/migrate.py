@@ -15,8 +15,10 @@ from thingport.domain.errors import StoreUnavailable, UnusableDataDirectory
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, *, to: str = "head") -> None:
     """Migrate a database to the newest schema; an empty one gets all of it.
+
+    ``to`` names an older revision to stop at, which tests do.
 
     One transaction: it is migrated, or as it was. Processes that start at the
     same time take turns, and all but the first find nothing to do.
@@ -32,7 +34,7 @@ def upgrade(engine: Engine) -> None:
         with engine.begin() as connection:
             _refuse_newer(connection, ScriptDirectory.from_config(config))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     except DBAPIError as error:
         explained = explain(error)
         if isinstance(explained, StoreUnavailable) and _is_busy(error):

@@ -1,5 +1,7 @@
 """All tenants, in a table."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -43,6 +45,11 @@ class SqlTenantRepository:
             select(tenants).where(tenants.c.name == name)
         ).one_or_none()
         return None if row is None else Tenant(id=row.id, name=row.name)
+
+    def list_all(self) -> Sequence[Tenant]:
+        """Give all tenants, by name."""
+        rows = self._connection.execute(select(tenants).order_by(tenants.c.name))
+        return [Tenant(id=row.id, name=row.name) for row in rows]
 
 
 def allocate_written_seqs(

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from thingport.bootstrap import configure_logs
 from thingport.domain.errors import InvalidRequest, ThingportError
-from thingport.entrypoints.cli import administration, data, service
+from thingport.entrypoints.cli import administration, data, service, upkeep
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -22,6 +22,7 @@ app.command("serve")(service.serve)
 app.command("runner")(service.runner)
 app.command("settings")(service.show_settings)
 app.command("ingest")(data.ingest)
+app.command("compact")(upkeep.compact)
 
 for _name, _help, _command in (
     ("tenant", "Tenants of this service.", administration.add_tenant),

@@ -11,9 +11,10 @@ from structlog.typing import FilteringBoundLogger
 from thingport.application.export_failures import INTERNAL_ERROR
 from thingport.application.ports import Claim
 from thingport.application.run_data_export import DataExportRunner
-from thingport.bootstrap import configure_logs, open_runner
+from thingport.bootstrap import configure_logs, open_housekeeping, open_runner
 from thingport.domain.errors import LeaseLost, TransientError
-from thingport.settings import read_settings
+from thingport.entrypoints.runner.upkeep import Upkeep
+from thingport.settings import Settings, read_settings
 
 _log = structlog.get_logger(__name__)
 
@@ -36,17 +37,39 @@ def main() -> None:
     signal.signal(signal.SIGINT, stop_soon)
     if "--until-stdin-closes" in sys.argv[1:]:
         Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
-    with open_runner(settings, is_stopping=stop.is_set) as runner:
-        _run_until(stop, runner, settings.runner_pause.total_seconds())
+    busy = Event()
+    upkeep = Thread(target=_look_after_lakes, args=(settings, stop, busy))
+    upkeep.start()
+    try:
+        with open_runner(settings, is_stopping=stop.is_set) as runner:
+            _run_until(stop, runner, busy, settings.runner_pause.total_seconds())
+    finally:
+        stop.set()
+        upkeep.join()
 
 
-def _run_until(stop: Event, runner: DataExportRunner, pause_s: float) -> None:
+def _run_until(
+    stop: Event, runner: DataExportRunner, busy: Event, pause_s: float
+) -> None:
     while not stop.is_set():
-        if not _run_one(runner):
+        if not _run_one(runner, busy):
             stop.wait(pause_s)
 
 
-def _run_one(runner: DataExportRunner) -> bool:
+def _look_after_lakes(settings: Settings, stop: Event, busy: Event) -> None:
+    """Merge and expire while no export runs, until told to stop."""
+    log = _log.bind()
+    upkeep = Upkeep(settings.compaction_interval.total_seconds(), stop, busy)
+    while upkeep.wait_for_next_round():
+        try:
+            with open_housekeeping(settings) as housekeeping:
+                upkeep.look_after_all(housekeeping)
+        except Exception:
+            # The outermost frame of its thread: a bug in it must not end exports.
+            log.exception("upkeep_crashed")
+
+
+def _run_one(runner: DataExportRunner, busy: Event) -> bool:
     """Run one export; ``False`` if there was none, or none could be had."""
     try:
         claim = runner.claim()
@@ -57,6 +80,7 @@ def _run_one(runner: DataExportRunner) -> bool:
         return False
     log = _log.bind(data_export=claim.data_export.id, attempt=claim.attempt)
     log.info("data_export_started")
+    busy.set()
     try:
         stopped_by = runner.run(claim)
     except LeaseLost:
@@ -73,6 +97,8 @@ def _run_one(runner: DataExportRunner) -> bool:
             log.info("data_export_completed")
         else:
             log.warning("data_export_stopped", reason=str(stopped_by))
+    finally:
+        busy.clear()
     return True
 
 

@@ -1,0 +1,259 @@
+"""Keeping a lake quick to read, and its past no longer than needed."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import duckdb
+
+from thingport.adapters.lake.durability import make_directory
+from thingport.adapters.lake.engine import attach, open_engine
+from thingport.adapters.lake.failures import reading_failures, writing_failures
+from thingport.adapters.lake.file_lock import locked_file
+from thingport.adapters.lake.file_replacement import FileReplacement, list_files
+from thingport.adapters.lake.lake_names import (
+    CATALOGUE_FILE,
+    COMPACTION_LOCK_FILE,
+    DATA_FOLDER,
+    LAKE,
+    METADATA,
+    STAGING_FOLDER,
+    lake_directory,
+)
+from thingport.adapters.lake.lake_transaction import LakeTransaction
+from thingport.adapters.lake.stored_files import (
+    KNOWN_FILES,
+    iter_stored_files,
+    list_leftovers,
+)
+from thingport.adapters.lake.writer_lane import WriterLane
+from thingport.application.ports import LakeSize
+from thingport.domain.compaction import LakeFile, choose_files, choose_snapshots
+from thingport.domain.ids import TenantId
+from thingport.domain.period import epoch_ms
+
+DEFAULT_MAX_FILE_BYTES = 256 * 1024 * 1024
+"""Largest file that merging makes: some ten million rows of ten metrics, for which
+writers wait a second or two."""
+
+_DELETE_FREED_FILES = (
+    f"SELECT count(*) FROM ducklake_cleanup_old_files('{LAKE}', cleanup_all => true)"  # noqa: S608  # a constant
+)
+
+
+class DuckLakeKeeper:
+    """Takes care of one tenant's lake; one thread uses it.
+
+    Makes nothing: a lake that is not there yet needs no care.
+
+    Args:
+        lakes_dir: Folder of all lakes.
+        tenant_id: Whose lake it is.
+        lane: A writer lane of it, of the keeper's own; closed with it.
+        temp_dir: Folder for temporary files.
+        memory_mb: Memory for sorting, in 10^6 bytes; what needs more goes through
+            temporary files.
+        threads: Threads of the engine.
+        max_file_bytes: Largest file that merging makes.
+        patience: How long to wait for another process that merges.
+    """
+
+    def __init__(  # noqa: PLR0913  # limits with defaults
+        self,
+        lakes_dir: Path,
+        tenant_id: TenantId,
+        lane: WriterLane,
+        *,
+        temp_dir: Path,
+        memory_mb: int = 512,
+        threads: int = 1,
+        max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+        patience: timedelta = timedelta(seconds=60),
+    ) -> None:
+        self._directory = lake_directory(lakes_dir, tenant_id)
+        self._lane = lane
+        self._temp_dir = temp_dir
+        self._memory_mb = memory_mb
+        self._threads = threads
+        self._max_file_bytes = max_file_bytes
+        self._patience_s = patience.total_seconds()
+        self._engine: duckdb.DuckDBPyConnection | None = None
+
+    def close(self) -> None:
+        """Let go of the lake."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+        self._lane.close()
+
+    def measure(self) -> LakeSize:
+        """Say what the lake takes.
+
+        Raises:
+            StoreUnavailable: The lake does not answer.
+            CorruptData: The lake is damaged.
+        """
+        if not self._is_there():
+            return LakeSize(0, 0, 0)
+        with reading_failures():
+            rows = self._ask(
+                "SELECT sum(file_count)::BIGINT, sum(file_size_bytes)::BIGINT"  # noqa: S608  # a constant
+                f" FROM ducklake_table_info('{LAKE}')"
+            )
+            kept = iter_stored_files(self._directory / DATA_FOLDER)
+            kept_bytes = sum(it.size_bytes for it in kept)
+        return LakeSize(rows[0][0] or 0, rows[0][1] or 0, kept_bytes)
+
+    def compact(self, *, is_thorough: bool = False) -> int:
+        """Merge some files of a table into one that is sorted; give how many.
+
+        The new file is written beside the lake, which takes seconds, and nobody
+        waits for it; it takes the old ones' place in the writer lane, in a moment.
+
+        Raises:
+            StoreUnavailable: The lake does not answer, or another process merges
+                for too long; nothing was merged.
+            CorruptData: The lake is damaged; nothing was merged.
+        """
+        if not self._is_there():
+            return 0
+        with writing_failures(), self._staging() as staging:
+            snapshot = self._ask(f"SELECT id FROM {LAKE}.current_snapshot()")[0][0]  # noqa: S608  # a constant
+            for (table,) in self._ask(
+                f"SELECT table_name FROM ducklake_table_info('{LAKE}') ORDER BY 1"  # noqa: S608  # a constant
+            ):
+                found = self._ask(list_files(table, snapshot=snapshot))
+                chosen = choose_files(
+                    [LakeFile(*it) for it in found],
+                    self._max_file_bytes,
+                    is_thorough=is_thorough,
+                )
+                if chosen:
+                    staged = staging / f"{uuid4().hex}.parquet"
+                    return self._replace(
+                        FileReplacement(table, snapshot, chosen, staged)
+                    )
+        return 0
+
+    def expire(self, *, before: datetime, oldest_pin: int | None) -> int:
+        """Give up some snapshots, and the files that only they need; give how many.
+
+        Raises:
+            StoreUnavailable: The lake does not answer; what was given up is.
+            CorruptData: The lake is damaged.
+        """
+        if not self._is_there():
+            return 0
+        with reading_failures():
+            chosen = self._choose_snapshots(before, oldest_pin)
+            # There are such files without a snapshot to give up if a process died
+            # between the two commits.
+            freed = self._ask(
+                f"SELECT count(*) FROM {METADATA}.ducklake_files_scheduled_for_deletion"  # noqa: S608  # constants
+            )[0][0]
+        if chosen:
+            versions = ", ".join(str(it) for it in chosen)
+            self._lane.commit(
+                lambda transaction: transaction.query(
+                    "SELECT count(*) FROM"  # noqa: S608  # numbers
+                    f" ducklake_expire_snapshots('{LAKE}', versions => [{versions}])"
+                )
+            )
+        if chosen or freed:
+            # It does not mind files that are gone already, so it may be broken off
+            # between deleting them and saying so.
+            self._lane.commit(lambda it: it.query(_DELETE_FREED_FILES))
+        return len(chosen)
+
+    def delete_leftovers(self, *, before: datetime) -> int:
+        """Delete files that no snapshot knows of, last written before an instant.
+
+        Raises:
+            StoreUnavailable: The lake does not answer.
+            CorruptData: The lake is damaged.
+        """
+        if not self._is_there():
+            return 0
+        deleted = 0
+
+        def delete(transaction: LakeTransaction) -> None:
+            # In the lane, where no write is under way that knows of them alone.
+            nonlocal deleted
+            deleted = 0
+            for path in list_leftovers(old, transaction.query(KNOWN_FILES)):
+                path.unlink(missing_ok=True)
+                deleted += 1
+
+        with writing_failures():
+            old = [
+                it.path
+                for it in iter_stored_files(self._directory / DATA_FOLDER)
+                if it.written_at < before
+            ]
+            if old and list_leftovers(old, self._ask(KNOWN_FILES)):
+                self._lane.commit(delete)
+        return deleted
+
+    def _replace(self, replacement: FileReplacement) -> int:
+        replacement.write(self._attached())
+        self._lane.commit(replacement.store)
+        return len(replacement.replaced) if replacement.is_done else 0
+
+    def _choose_snapshots(
+        self, before: datetime, oldest_pin: int | None
+    ) -> Sequence[int]:
+        """Choose what to give up: what ceased to be the present before an instant.
+
+        A snapshot that is old may be the present one still, so what counts is the
+        age of the one that came after it.
+        """
+        rows = self._ask(
+            "SELECT snapshot_id, epoch_ms(snapshot_time)"  # noqa: S608  # a constant
+            f" FROM ducklake_snapshots('{LAKE}') ORDER BY 1"
+        )
+        bygone = [it for it, at_ms in rows if at_ms <= epoch_ms(before)]
+        if not bygone:
+            return ()
+        keep_from = bygone[-1] if oldest_pin is None else min(bygone[-1], oldest_pin)
+        freed_files = self._ask(
+            f"SELECT end_snapshot, count(*) FROM {METADATA}.ducklake_data_file"  # noqa: S608  # constants
+            " WHERE end_snapshot IS NOT NULL GROUP BY 1"
+        )
+        return choose_snapshots([it for it, _ in rows], keep_from, dict(freed_files))
+
+    @contextmanager
+    def _staging(self) -> Generator[Path]:
+        """Lend the folder for new files, empty, to one process at a time."""
+        lock = self._directory / COMPACTION_LOCK_FILE
+        with locked_file(lock, patience_s=self._patience_s, holder="merging files"):
+            staging = self._directory / STAGING_FOLDER
+            make_directory(staging)
+            for leftover in staging.iterdir():
+                leftover.unlink()
+            yield staging
+            for leftover in staging.iterdir():
+                leftover.unlink()
+
+    def _is_there(self) -> bool:
+        return (self._directory / CATALOGUE_FILE).exists()
+
+    def _ask(self, query: str) -> Sequence[tuple[Any, ...]]:
+        return self._attached().execute(query).fetchall()
+
+    def _attached(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            engine = open_engine(
+                memory_mb=self._memory_mb,
+                threads=self._threads,
+                temp_dir=self._temp_dir,
+            )
+            try:
+                attach(engine, self._directory / CATALOGUE_FILE, read_only=True)
+            except duckdb.Error:
+                engine.close()
+                raise
+            self._engine = engine
+        return self._engine
