@@ -112,7 +112,7 @@ def prepare_data_dir(settings: Settings) -> None:
             str(data_dir.root), "it is a file; name a directory with --data-dir"
         )
     with _writing_in(data_dir):
-        data_dir.root.mkdir(parents=True, exist_ok=True)
+        data_dir.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     # First of all: it refuses what another release or another program has made.
     engine = open_engine(sqlite_url(data_dir.control_database))
     try:

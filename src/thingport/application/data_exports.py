@@ -1,7 +1,7 @@
 """Scheduling data exports, and looking at them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from thingport.application.ports import (
@@ -239,13 +239,16 @@ def _check_scope(
         customer = catalogue.find_customer(customer_id)
         if customer is None or not visibility.sees_customer(customer.id):
             faults.append("customerId: no such customer")
+            # What belongs to it would tell whether it is there.
+            selection = replace(selection, customer_id=None)
     if location_id is not None:
         location = catalogue.find_location(location_id)
         if location is None or not visibility.sees_location(
             location.id, location.customer_id
         ):
             faults.append("locationId: no such location")
-        elif customer_id not in {None, location.customer_id}:
+            selection = replace(selection, location_id=None)
+        elif selection.customer_id not in {None, location.customer_id}:
             faults.append("locationId: not a location of that customer")
     if selection.thing_id is not None:
         placed = catalogue.find_thing(selection.thing_id)

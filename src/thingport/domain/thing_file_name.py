@@ -34,7 +34,8 @@ _UNSAFE = re.compile(
     r"]+"
 )
 
-_EDGES = re.compile(r"^[\s.]+|[\s.]+$")
+_EDGES = "." + "".join(it for it in map(chr, range(0x3001)) if it.isspace())
+"""What no name begins or ends with: dots, and white space of all scripts."""
 
 _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])"
@@ -183,8 +184,8 @@ def _make_safe(name: str) -> str:
 
 
 def _clip(name: str) -> str:
-    start = _EDGES.sub("", name).encode()[:MAX_STEM_BYTES]
-    return _EDGES.sub("", start.decode(errors="ignore"))
+    start = name.strip(_EDGES).encode()[:MAX_STEM_BYTES]
+    return start.decode(errors="ignore").strip(_EDGES)
 
 
 def _tell_apart(stems: list[str], thing_ids: Sequence[str]) -> list[str]:

@@ -25,6 +25,10 @@ _console = Console(highlight=False, soft_wrap=True)
 _BACKLOG = 2048
 """Callers that may wait to be connected, as uvicorn has it."""
 
+_ACCEPTED_AT_ONCE = 64
+"""Connections that the event loop takes in a row; as many complaints it logs, each
+time, while it has no file left to take them with."""
+
 
 class CannotListen(ThingportError):
     """The address to serve at is taken or not ours; nothing was started."""
@@ -64,6 +68,7 @@ def serve(
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=10,
+                backlog=_ACCEPTED_AT_ONCE,
             )
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -111,7 +116,9 @@ def _shown(default: object) -> str:
 @contextmanager
 def _listen(host: str, port: int) -> Generator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
+    # The protocol is named, because the event loop sends small answers at once only
+    # on sockets that say that they are TCP.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))

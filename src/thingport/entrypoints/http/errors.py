@@ -117,7 +117,7 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
         return error_response(scope, error.status_code, message)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_methods_at(request))
-        message = f"{method} is not allowed here; allowed: {allowed}"
+        message = f"{method[:20]} is not allowed here; allowed: {allowed}"
         return error_response(scope, error.status_code, message, {"Allow": allowed})
     return error_response(scope, error.status_code, error.detail, error.headers)
 
