@@ -101,21 +101,41 @@ def test_rows_come_by_thing_then_time_then_order_of_writing(
 
 
 def test_a_snapshot_never_changes(writer: LakeWriter, reader: LakeReader) -> None:
-    writer.write([a_batch(a_reading("t", 1, long=1))])
+    writer.write([a_batch(a_reading("t", 1, long=1), a_reading("u", 1, long=4))])
     before = reader.current_snapshot()
     writer.write([a_batch(a_reading("t", 1, long=2, double=0.5))])
     other = ThingDefinitionId("fan")
     writer.write([a_batch(a_reading("f", 1, long=3), definition=other)])
 
-    assert read(reader, a_layout("long", "double"), ["t"], snapshot=before) == [
-        ("t", 1, 1, None)
+    columns = a_layout("long", "double")
+    assert read(reader, columns, ["t", "u"], snapshot=before) == [
+        ("t", 1, 1, None),
+        ("u", 1, 4, None),
     ]
     fans = a_layout("long", definition=other)
     assert read(reader, fans, ["f"], snapshot=before) == []
     assert reader.survey(before, fans, [ThingId("f")], ALL_TIME) == {}
-    assert read(reader, a_layout("long", "double"), ["t"]) == [
+    assert read(reader, columns, ["t", "u"]) == [
         ("t", 1, 1, None),
         ("t", 1, 2, 0.5),
+        ("u", 1, 4, None),
+    ]
+
+
+def test_one_instant_of_one_thing_is_merged(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write([a_batch(a_reading("t", 1, long=1, string="old"))])
+    writer.write(
+        [a_batch(a_reading("t", 1, string="new"), a_reading("t", 1, double=0.5))]
+    )
+    writer.write([a_batch(a_reading("t", 2, boolean=True), a_reading("u", 1, long=9))])
+
+    columns = a_layout("long", "string", "double", "float")
+    first, second = Period(0, 2), Period(2, 9)
+    assert read(reader, columns, ["t"], period=first) == [("t", 1, 1, "new", 0.5, None)]
+    assert read(reader, columns, ["t"], period=second) == [
+        ("t", 2, None, None, None, None)
     ]
 
 
@@ -138,13 +158,13 @@ def test_one_call_may_write_things_of_several_definitions(
         [
             a_batch(a_reading("t", 1, long=1)),
             a_batch(a_reading("f", 1, string="x"), definition=fan),
-            a_batch(a_reading("t", 1, string="y")),
+            a_batch(a_reading("t", 2, string="y")),
         ]
     )
 
     assert read(reader, a_layout("long", "string"), ["t"]) == [
         ("t", 1, 1, None),
-        ("t", 1, None, "y"),
+        ("t", 2, None, "y"),
     ]
     assert read(reader, a_layout("string", definition=fan), ["f"]) == [("f", 1, "x")]
 

@@ -166,6 +166,23 @@ def test_cutting_more_than_the_memory_goes_through_temporary_files(
     assert list((tmp_path / "tmp").glob("*/*")) == []
 
 
+def test_an_instant_that_was_overwritten_for_long_needs_no_more_memory(
+    tmp_path: Path,
+) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    for number in range(24):
+        texts = [f"{number:02}{it}" + "x" * 1_000_000 for it in range(10)]
+        writer.write([a_batch(*(a_reading("t", 7, string=it) for it in texts))])
+    writer.write([a_batch(a_reading("t", 7, long=1), a_reading("u", 8, long=2))])
+    writer.close()
+    small = a_reader(tmp_path, memory_mb=100)
+
+    rows = read(small, a_layout("long", "string", "double"), ["t"])
+    small.close()
+
+    assert rows == [("t", 7, 1, "239" + "x" * 1_000_000, None)]
+
+
 def test_only_rows_near_the_wanted_things_are_taken_from_files(tmp_path: Path) -> None:
     names = [f"t{it:03}" for it in range(400)]
     writer = GroupCommitWriter(a_lane(tmp_path))

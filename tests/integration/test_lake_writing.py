@@ -191,6 +191,7 @@ def test_processes_take_turns_from_the_first_commit_on(tmp_path: Path) -> None:
 def test_numbers_grow_in_the_order_of_commits_over_lanes(tmp_path: Path) -> None:
     numbers = Numbers()
     writers = [GroupCommitWriter(a_lane(tmp_path, numbers)) for _ in range(2)]
+    writers[0].write([a_batch(a_reading("t", 1, long=-1))])
 
     def write(number: int) -> None:
         writers[number % 2].write([a_batch(a_reading("t", 0, long=number))])
@@ -201,9 +202,9 @@ def test_numbers_grow_in_the_order_of_commits_over_lanes(tmp_path: Path) -> None
     reader = a_reader(tmp_path)
     last = reader.current_snapshot()
     assert last is not None
-    by_number = [it[2] for it in read(reader, a_layout("long"), ["t"])]
+    *by_number, _ = [it[2] for it in read(reader, a_layout("long"), ["t"])]
     for snapshot in range(1, last):
-        seen = [
+        *seen, _ = [
             it[2] for it in read(reader, a_layout("long"), ["t"], snapshot=snapshot)
         ]
         assert seen == by_number[: len(seen)], "a later commit got a smaller number"

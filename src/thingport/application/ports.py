@@ -448,6 +448,9 @@ class LakeReader(Protocol):
     ) -> Iterator[RowBatch]:
         """Yield stored rows by thing, timestamp and order of writing.
 
+        Where one instant of one thing is all there is, its rows come as one: the last
+        value of each metric.
+
         Columns: ``thing`` (text), ``ts`` (64-bit UTC ms), then one for each
         planned column, in their order, named ``m_<metric id>``.
         Lazy; a batch has at most some ten thousand rows.

@@ -146,6 +146,9 @@ class DuckLakeReader:
     ) -> Iterator[RowBatch]:
         """Yield stored rows by thing, timestamp and order of writing.
 
+        What was written to one instant of one thing is merged already: it is what
+        no cut makes smaller, however often it was overwritten.
+
         Raises:
             StoreUnavailable: The lake does not answer.
             CorruptData: A file of the lake is damaged or gone; what was yielded
@@ -155,7 +158,9 @@ class DuckLakeReader:
         if query is None:
             return
         with self._cursor() as cursor:
-            cursor.execute(query.rows(), query.parameters)
+            is_instant = len(thing_ids) == 1 and _is_instant(cursor, query)
+            asked = query.merged_rows() if is_instant else query.rows()
+            cursor.execute(asked, query.parameters)
             yield from _translated(
                 cast("_ArrowSource", cursor).to_arrow_reader(BATCH_ROWS)
             )
@@ -204,6 +209,12 @@ class DuckLakeReader:
                 raise
             self._engine = engine
         return self._engine
+
+
+def _is_instant(cursor: duckdb.DuckDBPyConnection, query: SnapshotQuery) -> bool:
+    """Whether all rows have one timestamp."""
+    extent = cursor.execute(query.extent(), query.parameters).fetchone()
+    return extent is not None and extent[0] is not None and extent[0] == extent[1]
 
 
 def _translated(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:

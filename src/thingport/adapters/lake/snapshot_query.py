@@ -94,11 +94,18 @@ class SnapshotQuery:
 
     def rows(self) -> str:
         """Ask for the rows, in order."""
-        columns = ", ".join(self._planned(it) for it in self.layout.columns)
+        columns = "".join(f", {self._planned(it)}" for it in self.layout.columns)
         return (
-            f"SELECT thing, ts{columns and ', '}{columns} {self._from()}"
-            " ORDER BY thing, ts, written_seq"
+            f"SELECT thing, ts{columns} {self._from()} ORDER BY thing, ts, written_seq"
         )
+
+    def merged_rows(self) -> str:
+        """Ask for one row for each timestamp: of every column, the last written value.
+
+        Needs the memory of what it gives, however often a timestamp was written.
+        """
+        columns = "".join(f", {self._last_known(it)}" for it in self.layout.columns)
+        return f"SELECT thing, ts{columns} {self._from()} GROUP BY thing, ts"
 
     @property
     def _are_listed(self) -> bool:
@@ -119,9 +126,18 @@ class SnapshotQuery:
 
     def _planned(self, column: PlannedColumn) -> str:
         """Give a column the name of the port, whatever it is called in the table."""
+        return f"{self._value_of(column)} AS {quote(f'm_{column.metric_id}')}"
+
+    def _last_known(self, column: PlannedColumn) -> str:
+        value = self._value_of(column)
+        return (
+            f"arg_max({value}, written_seq) FILTER ({value} IS NOT NULL)"
+            f" AS {quote(f'm_{column.metric_id}')}"
+        )
+
+    def _value_of(self, column: PlannedColumn) -> str:
         stored = self._find_stored(column)
-        value = quote(stored) if stored else f"NULL::{COLUMN_TYPES[column.value_type]}"
-        return f"{value} AS {quote(f'm_{column.metric_id}')}"
+        return quote(stored) if stored else f"NULL::{COLUMN_TYPES[column.value_type]}"
 
     def _text_bytes(self) -> str:
         """Ask for the bytes of all texts in the planned columns."""
