@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,10 +191,19 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
-    """Run a server for as long as the block lasts; nothing of it stays."""
+def serving(
+    data_dir: Path, prefix: Sequence[str] = (), /, **settings: object
+) -> Iterator[Server]:
+    """Run a server for as long as the block lasts; nothing of it stays.
+
+    Args:
+        data_dir: What it serves.
+        prefix: What its command is run by.
+        settings: Its settings, without their prefix.
+    """
     log = data_dir.with_name(f"{data_dir.name}.log")
-    command = [*THINGPORT, "serve", "--port", "0", "--data-dir", str(data_dir)]
+    serve = [*THINGPORT, "serve", "--port", "0", "--data-dir", str(data_dir)]
+    command = [*prefix, *serve]
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -220,6 +229,26 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Server]:
             popen.wait(timeout=PATIENCE_S)
             with suppress(ProcessLookupError):
                 os.killpg(popen.pid, signal.SIGKILL)
+
+
+def refused(
+    data_dir: Path, *words: str, prefix: Sequence[str] = (), **settings: str
+) -> str:
+    """Try to serve in vain; give the one sentence that says why."""
+    serve = [*THINGPORT, "serve", "--port", "0", "--data-dir", str(data_dir)]
+    done = subprocess.run(
+        [*prefix, *serve, *words],
+        env=environment(**settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    sentence = re.fullmatch(r"thingport: (.+)\n", done.stderr)
+    assert sentence, done.stderr
+    return sentence[1]
 
 
 def find_address(log: Path) -> str | None:

@@ -1,12 +1,10 @@
 """Starting a server, refusing to start one, and ending one in every way."""
 
 import hashlib
-import re
 import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,15 +14,14 @@ import pytest
 
 from running import (
     PATIENCE_S,
-    THINGPORT,
     Credentials,
     Process,
     Server,
     add_tenant,
     add_user,
     download,
-    environment,
     export,
+    refused,
     serving,
     thingport,
     wait_until,
@@ -48,23 +45,6 @@ thingDefinitions:
 things:
   - {id: pump-1, serialNumber: P1, thingDefinition: Pump}
 """
-
-
-def refused(data_dir: Path, *words: str, **settings: str) -> str:
-    """Try to serve in vain; give the one sentence that says why."""
-    done = subprocess.run(
-        [*THINGPORT, "serve", "--port", "0", "--data-dir", str(data_dir), *words],
-        env=environment(**settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (1, ""), done.stderr
-    sentence = re.fullmatch(r"thingport: (.+)\n", done.stderr)
-    assert sentence, done.stderr
-    return sentence[1]
 
 
 def contents(directory: Path) -> dict[str, bytes | None]:

@@ -28,12 +28,21 @@ def sync(path: Path) -> None:
 def new_files_made_durable(directory: Path) -> Generator[None]:
     """Sync every file that appears in a folder while the block runs.
 
-    The folder is there already; files in folders below it do not count.
+    The folder is there already; files in folders below it do not count. What
+    appeared before the block failed goes again: on a full disk it would stay
+    in the way.
     """
     before = set(directory.iterdir())
-    yield
-    appeared = set(directory.iterdir()) - before
-    for path in appeared:
-        sync(path)
-    if appeared:
-        sync(directory)
+    durable = False
+    try:
+        yield
+        appeared = set(directory.iterdir()) - before
+        for path in appeared:
+            sync(path)
+        if appeared:
+            sync(directory)
+        durable = True
+    finally:
+        if not durable:
+            for path in set(directory.iterdir()) - before:
+                path.unlink()

@@ -19,6 +19,10 @@ _PASSING = (
     "Permission denied",
     "Failed to create directory",
     "unable to open database",
+    "disk I/O error",
+    "database or disk is full",
+    "readonly database",
+    "Read-only file system",
 )
 _BUGS = (
     duckdb.BinderException,

@@ -52,6 +52,10 @@ RETRY_UNAVAILABLE = timedelta(seconds=5)
 
 INTERNAL_ERROR = "Internal Server Error"
 
+_DAMAGED = (
+    "Some of what is stored for this is damaged or gone; tell the operator of the"
+    " service, who can restore it"
+)
 _UNAVAILABLE = "The service is not available for the moment; try again a little later"
 _PROBLEM = "application/problem+json"
 
@@ -95,7 +99,7 @@ async def on_thingport_error(request: Request, error: Exception) -> JSONResponse
     headers: dict[str, str] = {}
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request_failed", route=route_of(request.scope), exc_info=error)
-        message = INTERNAL_ERROR
+        message = _DAMAGED if isinstance(error, CorruptData) else INTERNAL_ERROR
     if isinstance(error, TransientError):
         _log.warning("request_not_served", reason=message)
         message = _UNAVAILABLE
