@@ -15,7 +15,7 @@ from thingport.domain.export_plan import PlannedColumn, PlannedLayout
 from thingport.domain.ids import MetricId, TenantId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Value, ValueType
 from thingport.domain.period import ALL_TIME, Period
-from thingport.domain.reading import Reading, ReadingBatch
+from thingport.domain.reading import Reading, ReadingBatch, ValueDeletion
 
 ACME = TenantId("acme")
 PUMP = ThingDefinitionId("pump")
@@ -91,6 +91,20 @@ def a_batch(
         thing_definition_id=definition,
         value_types={it: types[it] for it in types if it in used},
         readings=readings,
+    )
+
+
+def a_deletion(
+    thing: str,
+    metric: str,
+    period: Period = ALL_TIME,
+    definition: ThingDefinitionId = PUMP,
+) -> ValueDeletion:
+    return ValueDeletion(
+        thing_definition_id=definition,
+        thing_id=ThingId(thing),
+        metric_id=MetricId(metric),
+        period=period,
     )
 
 

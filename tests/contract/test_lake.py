@@ -1,6 +1,7 @@
 """What every lake keeps of its promise."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lake_rows import (
     TYPES,
     Row,
     a_batch,
+    a_deletion,
     a_lane,
     a_layout,
     a_reader,
@@ -27,7 +29,7 @@ from thingport.domain.export_plan import SurveyedSpan, ThingSurvey
 from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Value, ValueType
 from thingport.domain.period import ALL_TIME, Period
-from thingport.domain.reading import Reading
+from thingport.domain.reading import Reading, ValueDeletion
 
 T = ThingId("t")
 
@@ -245,6 +247,67 @@ def test_many_things_can_be_asked_for_at_once(
     assert [it[0] for it in read(reader, a_layout("long"), wanted)] == wanted
 
 
+def test_a_deletion_takes_one_metric_of_one_thing_in_a_half_open_period(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    readings = [a_reading(it, at, long=at, double=0.5) for it in "tu" for at in (1, 2)]
+    writer.write([a_batch(*readings, a_reading("t", 3, long=3))])
+
+    writer.delete(a_deletion("t", "long", Period(1, 2)))
+    writer.delete(a_deletion("t", "long", Period(3, None)))
+
+    assert read(reader, a_layout("long", "double"), ["t", "u"]) == [
+        ("t", 1, None, 0.5),
+        ("t", 2, 2, 0.5),
+        ("u", 1, 1, 0.5),
+        ("u", 2, 2, 0.5),
+    ]
+
+
+def test_a_deletion_reaches_all_that_was_written_and_nothing_that_comes_later(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    for number in range(3):
+        writer.write([a_batch(a_reading("t", 1, long=number))])
+    writer.write([a_batch(a_reading("t", 1, double=0.5))])
+
+    writer.delete(a_deletion("t", "long"))
+    assert read(reader, a_layout("long", "double"), ["t"]) == [("t", 1, None, 0.5)]
+
+    writer.write([a_batch(a_reading("t", 1, long=7))])
+    assert read(reader, a_layout("long", "double"), ["t"]) == [
+        ("t", 1, None, 0.5),
+        ("t", 1, 7, None),
+    ]
+
+
+def test_what_stays_of_a_row_keeps_its_place_in_the_order_of_writing(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.write([a_batch(a_reading("t", 1, long=1, double=0.1))])
+    writer.write([a_batch(a_reading("t", 1, double=0.2))])
+
+    writer.delete(a_deletion("t", "long"))
+
+    assert read(reader, a_layout("double"), ["t"]) == [("t", 1, 0.1), ("t", 1, 0.2)]
+
+
+def test_a_deletion_that_finds_nothing_changes_nothing(
+    writer: LakeWriter, reader: LakeReader
+) -> None:
+    writer.delete(a_deletion("t", "long"))
+    assert reader.current_snapshot() is None
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+    before = reader.current_snapshot()
+
+    writer.delete(a_deletion("t", "double"))
+    writer.delete(a_deletion("u", "long"))
+    writer.delete(a_deletion("t", "long", Period(2, 9)))
+    writer.delete(a_deletion("t", "long", definition=ThingDefinitionId("fan")))
+
+    assert reader.current_snapshot() == before
+
+
 @settings(
     max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -329,6 +392,67 @@ def test_what_is_read_is_what_was_written_in_its_order(
     ]
     layout = a_layout(definition=definition)
     assert repr(read(reader, layout, ["b", "a"])) == repr(expected)
+
+
+_deletions = st.builds(
+    a_deletion,
+    st.sampled_from("ab"),
+    st.sampled_from(sorted(TYPES)),
+    st.tuples(st.integers(-4, 3), st.integers(1, 8)).map(
+        lambda it: Period(it[0], it[0] + it[1])
+    ),
+)
+
+Values = dict[tuple[str, int, str], object]
+"""The value of each thing, timestamp and metric."""
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=st.lists(st.lists(_readings(), max_size=5) | _deletions, max_size=7))
+def test_writes_and_deletions_act_as_on_a_dictionary_at_every_snapshot(
+    writer: LakeWriter,
+    reader: LakeReader,
+    steps: Sequence[Sequence[Reading] | ValueDeletion],
+) -> None:
+    definition = ThingDefinitionId(f"{PUMP}{reader.current_snapshot()}")
+    model: Values = {}
+    seen: list[tuple[int | None, Values]] = []
+    for step in steps:
+        if isinstance(step, ValueDeletion):
+            writer.delete(replace(step, thing_definition_id=definition))
+            model = {it: model[it] for it in model if not _is_hit(step, *it)}
+        else:
+            writer.write([a_batch(*step, definition=definition)])
+            model = model | {
+                (it.thing_id, it.timestamp_ms, name): _stored(name, value)
+                for it in step
+                for name, value in it.values.items()
+            }
+        seen.append((reader.current_snapshot(), model))
+
+    for snapshot, expected in seen:
+        layout = a_layout(definition=definition)
+        rows = read(reader, layout, ["a", "b"], snapshot=snapshot) if snapshot else []
+        assert _last_written(rows) == expected
+
+
+def _is_hit(deletion: ValueDeletion, thing: str, at: int, name: str) -> bool:
+    target = (deletion.thing_id, deletion.metric_id)
+    return target == (thing, name) and deletion.period.contains(at)
+
+
+def _last_written(rows: Sequence[Row]) -> Values:
+    found: Values = {}
+    for thing, at, *values in rows:
+        named = dict(zip(TYPES, values, strict=True))
+        there = {it: named[it] for it in named if named[it] is not None}
+        assert there, "a row without any value"
+        found |= {(str(thing), int(str(at)), it): there[it] for it in there}
+    return found
 
 
 def _stored(name: str, value: Value | None) -> Value | None:

@@ -12,6 +12,7 @@ from lake_rows import (
     TYPES,
     Row,
     a_batch,
+    a_deletion,
     a_keeper,
     a_lane,
     a_layout,
@@ -24,6 +25,7 @@ from thingport.application.ports import LakeKeeper, LakeReader, LakeSize, LakeWr
 from thingport.domain.errors import ThingportError
 from thingport.domain.ids import ThingDefinitionId, ThingId
 from thingport.domain.metric import Value
+from thingport.domain.period import Period
 from thingport.domain.reading import Reading
 
 FAN = ThingDefinitionId("fan")
@@ -102,6 +104,34 @@ def test_merging_changes_no_view_and_leaves_one_file(
     before[_snapshot(reader)] = before[len(before)]
     assert {it: _rows(reader, it) for it in before} == before
     assert keeper.compact(is_thorough=True) == 0
+
+
+def test_values_deleted_before_and_after_a_merge_are_gone_from_then_on_only(
+    keeper: LakeKeeper, writer: LakeWriter, reader: LakeReader
+) -> None:
+    _write(writer, 4)
+    whole, whole_at = _rows(reader), _snapshot(reader)
+
+    writer.delete(a_deletion("a", "long", Period(1, 3)))
+    less, less_at = _rows(reader), _snapshot(reader)
+    assert keeper.compact(is_thorough=True) == 5
+    assert _rows(reader) == less
+    merged_at = _snapshot(reader)
+
+    writer.delete(a_deletion("a", "string"))
+    writer.delete(a_deletion("a", "double"))
+    left = _rows(reader)
+    assert keeper.compact(is_thorough=True) > 0
+    assert _rows(reader) == left
+
+    assert read(reader, a_layout("long"), ["a", "b"]) == [
+        ("a", 0, 0),
+        ("a", 3, 3),
+        *(("b", number, number) for number in range(4)),
+    ]
+    assert len(left) == 6
+    assert _rows(reader, less_at) == _rows(reader, merged_at) == less
+    assert _rows(reader, whole_at) == whole
 
 
 def test_unasked_it_waits_until_there_are_some_files(

@@ -53,7 +53,7 @@ def test_an_unknown_route_is_404_in_json(service: HttpService, path: str) -> Non
         ("GET", "/data/dataExports", "POST"),
         ("PATCH", "/api/data/dataExports/1", "GET"),
         ("DELETE", "/data/dataExports/1", "GET"),
-        ("POST", "/data/values", "PUT"),
+        ("POST", "/data/values", "PUT, DELETE"),
         ("POST", "/health/live", "GET, HEAD"),
         ("POST", "/downloads/1/2/3/4/5/6.zip", "GET, HEAD"),
         ("PUT", "/openapi.json", "GET"),

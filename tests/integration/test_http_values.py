@@ -9,6 +9,8 @@ from app_client import AppClient
 from http_service import HttpService, HttpTenant, http_service
 from lake_rows import Row, read
 from thingport.domain.export_plan import PlannedColumn, PlannedLayout
+from thingport.domain.period import MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS
+from thingport.domain.permissions import Permission
 
 
 @pytest.fixture
@@ -108,3 +110,87 @@ def test_another_tenants_thing_is_one_that_does_not_exist(
 
     assert there.status_code == nowhere.status_code == 404
     assert there.content == nowhere.content
+
+
+def deletion_address(acme: HttpTenant, start: object = 4, end: object = 6) -> str:
+    return f"{address(acme)}&startTimestamp={start}&endTimestamp={end}"
+
+
+def write(client: AppClient, acme: HttpTenant, *instants: int) -> None:
+    data = [{"timestamp": it, "values": [{"value": it}]} for it in instants]
+    assert client.put(address(acme), json={"data": data}).status_code == 201
+
+
+def test_deleted_values_are_gone_and_their_instants_can_be_written_again(
+    client: AppClient, acme: HttpTenant
+) -> None:
+    write(client, acme, 3, 4, 5, 6)
+
+    answer = client.request("DELETE", deletion_address(acme))
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert stored(acme) == [(3, 3.0), (6, 6.0)]
+    write(client, acme, 5)
+    assert stored(acme) == [(3, 3.0), (5, 5.0), (6, 6.0)]
+
+
+def test_the_first_and_the_last_instant_of_all_can_be_deleted(
+    client: AppClient, acme: HttpTenant
+) -> None:
+    write(client, acme, MIN_TIMESTAMP_MS, MAX_TIMESTAMP_MS)
+
+    everything = deletion_address(acme, MIN_TIMESTAMP_MS, MAX_TIMESTAMP_MS + 1)
+    assert client.request("DELETE", everything).status_code == 204
+
+    assert stored(acme) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "fault"),
+    [
+        ("", 6, "startTimestamp: exactly one must be in the query"),
+        (4, "6&endTimestamp=7", "endTimestamp: exactly one must be in the query"),
+        (4, 4, "startTimestamp: must be before endTimestamp"),
+        (4.5, 6, "startTimestamp: must be a whole number"),
+        ("\u0664", 6, "startTimestamp: must be a whole number"),
+        (4, MAX_TIMESTAMP_MS + 2, "endTimestamp: must be within the years"),
+        (MIN_TIMESTAMP_MS - 1, 6, "startTimestamp: must be within the years"),
+    ],
+)
+def test_a_period_that_is_not_clear_deletes_nothing(
+    client: AppClient, acme: HttpTenant, start: object, end: object, fault: str
+) -> None:
+    write(client, acme, 4, 5)
+
+    answer = client.request("DELETE", deletion_address(acme, start, end))
+
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(fault)
+    assert len(stored(acme)) == 2
+
+
+def test_deleting_needs_its_own_permission(
+    service: HttpService, acme: HttpTenant
+) -> None:
+    write(service.logged_in(acme), acme, 5)
+    for permission in (Permission.DELETE_METRIC_VALUE, Permission.READ_THING):
+        lacking = frozenset(Permission) - {permission}
+        client = service.logged_in(acme, of_user=lacking)
+        answer = client.request("DELETE", deletion_address(acme, start=""))
+        assert answer.status_code == 403, "it must be asked for before the query"
+    assert stored(acme) == [(5, 5.0)]
+
+
+def test_nothing_is_deleted_of_a_thing_that_is_not_seen(
+    service: HttpService, acme: HttpTenant
+) -> None:
+    write(service.logged_in(acme), acme, 5)
+    partner = service.client(acme.headers(acme.log_in(partner="Stranger")))
+    stranger = service.logged_in(service.add_tenant("other"))
+
+    unseen = partner.request("DELETE", deletion_address(acme))
+    elsewhere = stranger.request("DELETE", deletion_address(acme))
+
+    assert unseen.status_code == elsewhere.status_code == 404
+    assert unseen.content == elsewhere.content
+    assert stored(acme) == [(5, 5.0)]

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,10 +41,10 @@ from lake_rows import (
     read,
 )
 from thingport.adapters.lake.group_commit import GroupCommitWriter
-from thingport.adapters.lake.lake_names import qualified, table_name
 from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Value
-from thingport.domain.reading import Reading
+from thingport.domain.period import ALL_TIME, Period
+from thingport.domain.reading import Reading, ValueDeletion
 
 PUMP, FAN = ThingDefinitionId("pump"), ThingDefinitionId("fan")
 THINGS = "ab"
@@ -64,6 +65,24 @@ readings = st.builds(
 writes = st.dictionaries(
     st.sampled_from([PUMP, FAN]), st.lists(readings, min_size=1, max_size=4), min_size=1
 )
+deletions = st.builds(
+    ValueDeletion,
+    thing_definition_id=st.sampled_from([PUMP, FAN]),
+    thing_id=st.sampled_from(THINGS).map(ThingId),
+    metric_id=st.sampled_from(sorted(values_of)),
+    period=st.tuples(st.integers(0, 3), st.integers(4, 6)).map(lambda it: Period(*it))
+    | st.just(ALL_TIME),
+)
+
+
+def _without(deletion: ValueDeletion, reading: Reading) -> Reading:
+    """Give what a deletion leaves of a reading."""
+    if reading.thing_id != deletion.thing_id:
+        return reading
+    if not deletion.period.contains(reading.timestamp_ms):
+        return reading
+    left = {it: reading.values[it] for it in reading.values if it != deletion.metric_id}
+    return replace(reading, values=left)
 
 
 def _expected(content: Content, definition: ThingDefinitionId) -> list[Row]:
@@ -135,23 +154,12 @@ class LakeModel(RuleBasedStateMachine):
             for it in {*self.head, *written}
         }
 
-    @rule(data=st.data(), thing=st.sampled_from(THINGS), timestamp=st.integers(0, 5))
-    def delete(self, data: st.DataObject, thing: str, timestamp: int) -> None:
-        definition = data.draw(st.sampled_from(sorted(self.head)))
-        lane = a_lane(self.directory, self.numbers)
-        lane.commit(
-            lambda it: it.query(
-                f"DELETE FROM {qualified(table_name(definition))}"
-                f" WHERE thing = '{thing}' AND ts >= {timestamp}"
-            )
-        )
-        lane.close()
-        left = [
-            it
-            for it in self.head[definition]
-            if it.thing_id != thing or it.timestamp_ms < timestamp
-        ]
-        self.head = {**self.head, definition: left}
+    @rule(deletion=deletions)
+    def delete(self, deletion: ValueDeletion) -> None:
+        self.writer.delete(deletion)
+        definition = deletion.thing_definition_id
+        left = [_without(deletion, it) for it in self.head.get(definition, ())]
+        self.head = {**self.head, definition: [it for it in left if it.values]}
 
     @precondition(lambda self: len(self.pinned) < 4)
     @rule()

@@ -19,6 +19,7 @@ from lake_rows import (
     PUMP,
     Numbers,
     a_batch,
+    a_deletion,
     a_lane,
     a_layout,
     a_reader,
@@ -297,3 +298,77 @@ def test_readers_and_a_writer_do_not_disturb_each_other(tmp_path: Path) -> None:
             writer.write([a_batch(a_reading("t", number, long=number))])
         is_over.set()
         assert all(it.result() > 0 for it in looking)
+
+
+def test_a_deletion_keeps_a_column_that_another_process_has_added(
+    tmp_path: Path,
+) -> None:
+    numbers = Numbers()
+    one, other = (GroupCommitWriter(a_lane(tmp_path, numbers)) for _ in range(2))
+    one.write([a_batch(a_reading("t", 1, long=1))])
+    other.write([a_batch(a_reading("t", 2, long=2, double=0.5))])
+
+    one.delete(a_deletion("t", "long"))
+
+    rows = read(a_reader(tmp_path), a_layout("long", "double"), ["t"])
+    assert rows == [("t", 2, None, 0.5)]
+
+
+def test_what_a_deletion_writes_is_synced_before_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    stays = a_reading("u", 1, long=1)
+    writer.write([a_batch(a_reading("t", 1, long=1, double=0.5), stays)])
+    before = set(tmp_path.rglob("*.parquet"))
+    synced: list[Path] = []
+    counted: list[int] = []
+
+    def watch(path: Path) -> None:
+        synced.append(path)
+        counted.append(a_reader(tmp_path).current_snapshot() or 0)
+
+    monkeypatch.setattr(durability, "sync", watch)
+    writer.delete(a_deletion("t", "long"))
+
+    new = set(tmp_path.rglob("*.parquet")) - before
+    assert len(new) == 2, "the rest of the row, and the mark on the old one"
+    assert new < set(synced)
+    assert set(counted) == {1}, "something was to be seen before it was durable"
+
+
+def test_a_deletion_is_refused_once_the_writer_is_closed(tmp_path: Path) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer.write([a_batch(a_reading("t", 1, long=1))])
+    writer.close()
+
+    with pytest.raises(StoreUnavailable, match="stopping"):
+        writer.delete(a_deletion("t", "long"))
+    assert read(a_reader(tmp_path), a_layout("long"), ["t"]) == [("t", 1, 1)]
+
+
+def test_deletions_among_concurrent_writes_leave_what_was_answered_after_them(
+    tmp_path: Path,
+) -> None:
+    writer = GroupCommitWriter(a_lane(tmp_path))
+
+    def work(thing: str) -> None:
+        for number in range(6):
+            writer.write([a_batch(a_reading(thing, number, long=0, double=0.5))])
+            writer.delete(a_deletion(thing, "long"))
+            writer.write([a_batch(a_reading(thing, number, long=number))])
+
+    things = ["a", "b", "c"]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, things))
+
+    rows = read(a_reader(tmp_path), a_layout("long", "double"), things)
+    assert rows == [
+        row
+        for thing in things
+        for at in range(6)
+        for row in (
+            (thing, at, None, 0.5),
+            *([(thing, at, at, None)] if at == 5 else []),
+        )
+    ]

@@ -52,7 +52,7 @@ from thingport.domain.ids import (
 from thingport.domain.metric import Metric
 from thingport.domain.period import Period
 from thingport.domain.permissions import Permission
-from thingport.domain.reading import ReadingBatch
+from thingport.domain.reading import ReadingBatch, ValueDeletion
 from thingport.domain.segment import (
     ArchivePiece,
     Segment,
@@ -476,6 +476,18 @@ class LakeWriter(Protocol):
 
         Raises:
             StoreUnavailable: Nothing was stored.
+        """
+        ...
+
+    def delete(self, deletion: ValueDeletion) -> None:
+        """Remove values; returns when it is durable that they are gone.
+
+        Reaches every value whose write was answered before the call, and none
+        that is written after it, at the same instants either. Snapshots from
+        before keep what they show. A reading whose last value goes is gone.
+
+        Raises:
+            StoreUnavailable: Nothing was removed.
         """
         ...
 

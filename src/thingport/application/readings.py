@@ -1,4 +1,4 @@
-"""Writing readings."""
+"""Writing readings, and deleting values."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from thingport.application.ports import ControlDatabase, LakeWriter
 from thingport.domain.actor import Actor
 from thingport.domain.errors import InvalidRequest, NotFound
-from thingport.domain.ids import TenantId, ThingId
+from thingport.domain.ids import TenantId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Metric, ValueDoesNotFit, parse_value
-from thingport.domain.period import is_valid_timestamp
+from thingport.domain.period import Period, is_valid_timestamp
 from thingport.domain.permissions import Permission
-from thingport.domain.reading import Reading, ReadingBatch
+from thingport.domain.reading import Reading, ReadingBatch, ValueDeletion
 from thingport.domain.visibility import visibility_of
 
 
@@ -53,6 +53,42 @@ class Readings:
             InvalidRequest: With every fault; nothing was stored.
         """
         actor.require(Permission.READ_THING, Permission.WRITE_METRIC_VALUE)
+        definition_id, metric = self._get_metric(actor, thing_id, metric_name)
+        readings = _parse(thing_id, metric, values)
+        if readings:
+            batch = ReadingBatch(
+                thing_definition_id=definition_id,
+                value_types={metric.id: metric.value_type},
+                readings=readings,
+            )
+            self.lake_writer(actor.tenant_id).write([batch])
+
+    def delete(
+        self, actor: Actor, thing_id: ThingId, metric_name: str, period: Period
+    ) -> None:
+        """Remove the values of one metric of one thing in a period, durably.
+
+        What is written later stays, and exports that were scheduled before still
+        have what was there. A period without any value is no fault.
+
+        Raises:
+            PermissionDenied: The actor may not read things or delete values.
+            NotFound: There is no such thing that the actor can see.
+            InvalidRequest: The thing has no such metric; nothing was removed.
+        """
+        actor.require(Permission.READ_THING, Permission.DELETE_METRIC_VALUE)
+        definition_id, metric = self._get_metric(actor, thing_id, metric_name)
+        deletion = ValueDeletion(
+            thing_definition_id=definition_id,
+            thing_id=thing_id,
+            metric_id=metric.id,
+            period=period,
+        )
+        self.lake_writer(actor.tenant_id).delete(deletion)
+
+    def _get_metric(
+        self, actor: Actor, thing_id: ThingId, metric_name: str
+    ) -> tuple[ThingDefinitionId, Metric]:
         with self.control.for_tenant(actor.tenant_id, read_only=True) as tx:
             visibility = visibility_of(actor.entity, tx.catalogue.get_network())
             placed = tx.catalogue.find_thing(thing_id)
@@ -63,14 +99,7 @@ class Readings:
         metric = next((it for it in metrics.values() if it.name == metric_name), None)
         if metric is None or not metric.is_exportable:
             raise InvalidRequest("metricName: the thing has no such metric with values")
-        readings = _parse(thing_id, metric, values)
-        if readings:
-            batch = ReadingBatch(
-                thing_definition_id=definition_id,
-                value_types={metric.id: metric.value_type},
-                readings=readings,
-            )
-            self.lake_writer(actor.tenant_id).write([batch])
+        return definition_id, metric
 
 
 def _parse(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Value, ValueType
+from thingport.domain.period import Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,16 @@ class ReadingBatch:
     thing_definition_id: ThingDefinitionId
     value_types: Mapping[MetricId, ValueType]
     readings: Sequence[Reading]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueDeletion:
+    """Which stored values are to go: those of one metric of one thing in a period.
+
+    Values of other metrics stay, those of the same instants too.
+    """
+
+    thing_definition_id: ThingDefinitionId
+    thing_id: ThingId
+    metric_id: MetricId
+    period: Period

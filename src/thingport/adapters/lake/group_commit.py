@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from thingport.adapters.lake.failures import STORE
 from thingport.adapters.lake.incoming_rows import IncomingRows, rows_of, store_rows
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.errors import StoreUnavailable, ThingportError
-from thingport.domain.reading import ReadingBatch
+from thingport.domain.reading import ReadingBatch, ValueDeletion
 
 DEFAULT_PAUSE = timedelta(milliseconds=5)
 """How long a write waits for others: a fraction of what its commit takes."""
@@ -72,19 +73,33 @@ class GroupCommitWriter:
         write = _Write([rows_of(batch) for batch in batches if batch.readings])
         if not write.rows:
             return
-        group, is_first = self._join(write)
-        try:
+        with self._waiting_in_line():
+            group, is_first = self._join(write)
             if is_first:
                 self._lead(group)
             else:
                 group.done.wait()
-        finally:
-            with self._gate:
-                self._waiting -= 1
         if write.error is not None:
             raise write.error
         if not write.is_stored:
             raise StoreUnavailable(STORE, "the commit was broken off")
+
+    def delete(self, deletion: ValueDeletion) -> None:
+        """Remove values; returns when it is durable that they are gone.
+
+        Has a commit of its own: what was answered before the call is in the lake
+        by then, and what joins a group meanwhile counts as written later.
+
+        Raises:
+            StoreUnavailable: The lake is away, too many wait for it, or the writer
+                is closed; nothing was removed.
+            CorruptData: The lake is damaged; nothing was removed.
+        """
+        with self._waiting_in_line(), self._turn:
+            # Asked in turn, so that a lake that was let go of is not opened again.
+            if self._is_closed:
+                raise _stopping()
+            self._lane.commit(lambda transaction: transaction.delete(deletion))
 
     def close(self) -> None:
         """Refuse further writes, wait for those under way, let go of the lake."""
@@ -96,13 +111,23 @@ class GroupCommitWriter:
         with self._turn:
             self._lane.close()
 
-    def _join(self, write: _Write) -> tuple[_Group, bool]:
+    @contextmanager
+    def _waiting_in_line(self) -> Generator[None]:
+        """Count a call among those that wait, or refuse it."""
         with self._gate:
-            if self._is_closed:
-                raise StoreUnavailable(STORE, "the service is stopping")
             if self._waiting == MAX_WAITING:
                 raise StoreUnavailable(STORE, "too many writes are waiting for it")
             self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._waiting -= 1
+
+    def _join(self, write: _Write) -> tuple[_Group, bool]:
+        with self._gate:
+            if self._is_closed:
+                raise _stopping()
             is_first = self._joining is None
             group = self._joining = self._joining or _Group()
             group.writes.append(write)
@@ -142,3 +167,7 @@ class GroupCommitWriter:
         else:
             for write in writes:
                 write.is_stored = True
+
+
+def _stopping() -> StoreUnavailable:
+    return StoreUnavailable(STORE, "the service is stopping")

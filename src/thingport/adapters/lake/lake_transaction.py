@@ -18,9 +18,11 @@ from thingport.adapters.lake.lake_names import (
     quote,
     table_name,
 )
+from thingport.adapters.lake.removal import Removal
 from thingport.domain.errors import CorruptData
 from thingport.domain.ids import MetricId, ThingDefinitionId
 from thingport.domain.metric import ValueType
+from thingport.domain.reading import ValueDeletion
 
 TableColumns = Mapping[str, str]
 """The columns of a table: name and type, as the engine names it."""
@@ -83,6 +85,25 @@ class LakeTransaction:
                 f" SELECT {values} FROM ({rows}) ORDER BY thing, ts, written_seq"
             )
 
+    def delete(self, deletion: ValueDeletion) -> None:
+        """Remove values that are stored by now; does nothing where there are none.
+
+        Rows that have other values are written anew without the one that goes,
+        under their old numbers, and the old rows are marked in delete files, which
+        only later snapshots see. The new files are durable when it returns.
+        """
+        table = table_name(deletion.thing_definition_id)
+        column = column_name(deletion.metric_id)
+        # Asked for anew: a column that another process has added must not get lost.
+        columns = self._find_columns(table)
+        if column not in columns:
+            return
+        removal = Removal(table, column, tuple(columns), deletion)
+        directory = self._data_dir / "main" / table
+        with new_files_made_durable(directory):
+            for statement in removal.statements:
+                self._engine.execute(statement, removal.parameters)
+
     def count(self, query: str) -> int:
         """Give the one number that a query asks for, or that a statement counts."""
         return int(self.query(query)[0][0])
@@ -129,6 +150,13 @@ class LakeTransaction:
                 f" ADD COLUMN {quote(name)} {wanted[name]}"
             )
         return {**known, **{it: wanted[it] for it in missing}}
+
+    def _find_columns(self, table: str) -> TableColumns:
+        """Give the columns of a table; none if there is no such table."""
+        try:
+            return self._describe(table)
+        except duckdb.CatalogException:
+            return {}
 
     def _describe(self, table: str) -> TableColumns:
         rows = self._engine.execute(f"DESCRIBE {qualified(table)}").fetchall()

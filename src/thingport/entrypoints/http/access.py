@@ -59,3 +59,8 @@ ValueWriter = Annotated[
     Actor, Depends(_may(Permission.READ_THING, Permission.WRITE_METRIC_VALUE))
 ]
 """An endpoint's parameter: a caller who may write values."""
+
+ValueDeleter = Annotated[
+    Actor, Depends(_may(Permission.READ_THING, Permission.DELETE_METRIC_VALUE))
+]
+"""An endpoint's parameter: a caller who may delete values."""

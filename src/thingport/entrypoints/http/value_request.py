@@ -1,5 +1,6 @@
-"""The request of ``PUT /data/values``, read strictly."""
+"""The requests to ``/data/values``, read strictly."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,8 +8,11 @@ from typing import Protocol
 from thingport.application.readings import IncomingValue
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import ThingId
+from thingport.domain.period import MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS, Period
 from thingport.entrypoints.http.json_body import JsonObject
 from thingport.entrypoints.http.object_reader import Faults, ObjectReader
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class QueryParameters(Protocol):
@@ -33,9 +37,29 @@ def parse_metric_of_thing(query: QueryParameters) -> MetricOfThing:
     Raises:
         InvalidRequest: With every fault of the query.
     """
-    given: Mapping[str, Sequence[str]] = {
-        name: query.getlist(name) for name in ("thingId", "metricName")
-    }
+    given = _parse_query(query, ("thingId", "metricName"))
+    return MetricOfThing(ThingId(given["thingId"]), given["metricName"])
+
+
+def parse_deletion(query: QueryParameters) -> tuple[MetricOfThing, Period]:
+    """Read which values are to go.
+
+    Raises:
+        InvalidRequest: With every fault of the query.
+    """
+    bounds = ("startTimestamp", "endTimestamp")
+    given = _parse_query(query, ("thingId", "metricName", *bounds))
+    faults = Faults()
+    start_ms, end_ms = (_parse_instant(it, given[it], faults) for it in bounds)
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        faults.add("startTimestamp", "must be before endTimestamp")
+    faults.refuse_if_any()
+    target = MetricOfThing(ThingId(given["thingId"]), given["metricName"])
+    return target, Period(start_ms, end_ms)
+
+
+def _parse_query(query: QueryParameters, names: Sequence[str]) -> Mapping[str, str]:
+    given = {name: query.getlist(name) for name in names}
     faults = [
         f"{name}: exactly one must be in the query, and not be empty"
         for name, values in given.items()
@@ -43,7 +67,18 @@ def parse_metric_of_thing(query: QueryParameters) -> MetricOfThing:
     ]
     if faults:
         raise InvalidRequest(*faults)
-    return MetricOfThing(ThingId(given["thingId"][0]), given["metricName"][0])
+    return {name: values[0] for name, values in given.items()}
+
+
+def _parse_instant(name: str, text: str, faults: Faults) -> int | None:
+    """Read a bound of a period; the end of the year 9999 is one too."""
+    if not _WHOLE_NUMBER.fullmatch(text):
+        faults.add(name, "must be a whole number of UTC milliseconds")
+    elif not MIN_TIMESTAMP_MS <= int(text) <= MAX_TIMESTAMP_MS + 1:
+        faults.add(name, "must be within the years 1900 to 9999, in UTC ms")
+    else:
+        return int(text)
+    return None
 
 
 def parse_values(body: JsonObject) -> Sequence[IncomingValue]:

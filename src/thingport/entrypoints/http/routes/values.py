@@ -5,27 +5,35 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from thingport.entrypoints.http.access import ValueWriter
+from thingport.entrypoints.http.access import ValueDeleter, ValueWriter
 from thingport.entrypoints.http.json_body import Body, parse_object
 from thingport.entrypoints.http.schemas import ERRORS, ValuesBean, request_body
 from thingport.entrypoints.http.services import Services
-from thingport.entrypoints.http.value_request import parse_metric_of_thing, parse_values
+from thingport.entrypoints.http.value_request import (
+    parse_deletion,
+    parse_metric_of_thing,
+    parse_values,
+)
 
 router = APIRouter(tags=["Values"])
 
-_QUERY = {
-    "parameters": [
-        {"name": name, "in": "query", "required": True, "schema": {"type": "string"}}
-        for name in ("thingId", "metricName")
-    ]
-}
+
+def _required(name: str, kind: str = "string") -> dict[str, object]:
+    return {"name": name, "in": "query", "required": True, "schema": {"type": kind}}
+
+
+_METRIC_OF_THING = [_required("thingId"), _required("metricName")]
+_BOUNDS = [
+    _required("startTimestamp", "integer"),
+    _required("endTimestamp", "integer"),
+]
 
 
 @router.put(
     "/data/values",
     status_code=HTTPStatus.CREATED,
     responses=ERRORS,
-    openapi_extra={**request_body(ValuesBean), **_QUERY},
+    openapi_extra={**request_body(ValuesBean), "parameters": _METRIC_OF_THING},
     response_class=Response,
     summary="Writes values of a metric of a thing",
 )
@@ -37,3 +45,23 @@ def write_values(
     values = parse_values(parse_object(body))
     services.readings.write(actor, target.thing_id, target.metric_name, values)
     return Response(status_code=HTTPStatus.CREATED)
+
+
+@router.delete(
+    "/data/values",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=ERRORS,
+    openapi_extra={"parameters": [*_METRIC_OF_THING, *_BOUNDS]},
+    response_class=Response,
+    summary="Deletes values of a metric of a thing",
+)
+def delete_values(
+    request: Request, services: Services, actor: ValueDeleter
+) -> Response:
+    """Delete the values of `[startTimestamp, endTimestamp)`, for good.
+
+    Exports that were scheduled before still have them; what is written later stays.
+    """
+    target, period = parse_deletion(request.query_params)
+    services.readings.delete(actor, target.thing_id, target.metric_name, period)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
