@@ -26,6 +26,7 @@ from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
 from thingport.application.identity import Identity
 from thingport.application.ports import CatalogueEntity, ControlDatabase
+from thingport.application.reading_batches import ReadingBatches
 from thingport.application.readings import Readings
 from thingport.domain.catalogue import Organization
 from thingport.domain.ids import MetricId, OrganizationId, TenantId
@@ -65,6 +66,7 @@ class HttpService:
     identity: Identity
     data_exports: DataExports
     readings: Readings
+    reading_batches: ReadingBatches
     downloads: Downloads
 
     def client(self, headers: dict[str, str] | None = None) -> AppClient:
@@ -194,6 +196,9 @@ def http_service(directory: Path) -> Generator[HttpService]:
             ids=ids,
         ),
         readings=Readings(control=control, lake_writer=lakes.writer),
+        reading_batches=ReadingBatches(
+            control=control, lake_writer=lakes.writer, open_table=lakes.open_table
+        ),
         downloads=Downloads(
             control=control,
             archives=archives,

@@ -21,9 +21,9 @@ from thingport.adapters.executors.local import LocalExecutor
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
 from thingport.adapters.lake.lakes import Lakes
-from thingport.adapters.lake.parquet_checks import IngestReport
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
 from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.lake.source_checks import IngestReport
 from thingport.adapters.render.chunk_renderer import CsvZipRenderer
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
@@ -36,6 +36,7 @@ from thingport.application.downloads import Downloads
 from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
+from thingport.application.reading_batches import ReadingBatches
 from thingport.application.readings import Readings
 from thingport.application.render_chunk import render_chunk
 from thingport.application.run_data_export import DataExportRunner
@@ -178,6 +179,7 @@ class Services:
     downloads: Downloads
     readings: Readings
     housekeeping: Housekeeping
+    reading_batches: ReadingBatches
     control: SqlControlDatabase
     lakes: Lakes
 
@@ -260,6 +262,9 @@ def open_services(settings: Settings) -> Generator[Services]:
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
             housekeeping=_housekeeping(settings, control, lakes),
+            reading_batches=ReadingBatches(
+                control=control, lake_writer=lakes.writer, open_table=lakes.open_table
+            ),
             downloads=Downloads(
                 control=control,
                 archives=archives,

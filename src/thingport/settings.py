@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Ge(1)] = 1024 * 1024
     """Largest JSON body of a request."""
 
+    max_batch_bytes: Annotated[int, Ge(1)] = 32 * 1024 * 1024
+    """Largest body of a batch of values. One batch is read at a time; as JSON that
+    takes up to about twenty times its bytes."""
+
     group_commit_pause: PositiveDuration = timedelta(milliseconds=5)
     """How long a write waits for others to share its commit."""
 

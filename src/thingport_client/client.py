@@ -1,7 +1,8 @@
 """A synchronous client: log in, schedule an export, wait for it, download it."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -145,21 +146,67 @@ class Client:
             params={"thingId": thing_id, "metricName": metric_name},
         )
 
-    def _call(
+    def put_batch(self, readings: Sequence[Bean] | bytes) -> None:
+        """Write readings of many things; returns when all of them are durable.
+
+        Args:
+            readings: For each thing ``thingId`` and ``data``: a list of
+                ``timestamp`` (UTC ms) and ``values`` (by metric name). Or the bytes
+                of an Arrow IPC stream; see the API reference.
+
+        Raises:
+            Refused: Nothing was written.
+        """
+        path = "/data/values/batch"
+        if isinstance(readings, bytes):
+            headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
+            self._call("POST", path, content=readings, headers=headers)
+        else:
+            self._call("POST", path, list(readings))
+
+    def delete_values(
+        self, thing_id: str, metric_name: str, start_ms: int, end_ms: int
+    ) -> None:
+        """Delete the values of one metric in ``[start_ms, end_ms)``, for good.
+
+        Raises:
+            Refused: Nothing was deleted.
+        """
+        params = {
+            "thingId": thing_id,
+            "metricName": metric_name,
+            "startTimestamp": str(start_ms),
+            "endTimestamp": str(end_ms),
+        }
+        self._call("DELETE", "/data/values", params=params)
+
+    def _call(  # noqa: PLR0913  # what a request may have
         self,
         method: str,
         path: str,
-        body: Bean | None = None,
+        body: Bean | list[Bean] | None = None,
+        *,
         params: dict[str, str] | None = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Bean:
         is_fresh = "Authorization" not in self._http.headers
         if is_fresh:
             self._log_in()
-        response = self._http.request(method, path, json=body, params=params)
+        request = partial(
+            self._http.request,
+            method,
+            path,
+            json=body,
+            params=params,
+            content=content,
+            headers=headers,
+        )
+        response = request()
         if response.status_code == HTTPStatus.UNAUTHORIZED and not is_fresh:
             # The session is over; long exports outlive it.
             self._log_in()
-            response = self._http.request(method, path, json=body, params=params)
+            response = request()
         _raise_if_refused(response)
         return cast("Bean", response.json()) if response.content else {}
 

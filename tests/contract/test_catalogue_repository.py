@@ -22,7 +22,7 @@ from builders import (
 from stored_tenants import StoredTenant, store, store_tenant
 from strategies import Catalogue, catalogues, with_unlike_names
 from thingport.application.ports import CatalogueEntity, ControlDatabase
-from thingport.domain.catalogue import PlacedThing, Thing
+from thingport.domain.catalogue import PlacedThing, Thing, ThingKey
 from thingport.domain.errors import CorruptData, InvalidRequest
 from thingport.domain.ids import CustomerId, LocationId, ThingId
 
@@ -98,6 +98,54 @@ def test_placed_things_are_those_that_a_naive_search_finds(
         each = [tx.catalogue.find_thing(it.id) for it in catalogue.things]
     assert found == expected
     assert each == list(catalogue.placed_things)
+
+
+@settings_for_a_shared_database
+@given(catalogue=catalogues().map(with_unlike_names), data=st.data())
+def test_many_things_are_found_as_each_by_itself_by_id_and_by_serial_number(
+    control_database: ControlDatabase, catalogue: Catalogue, data: st.DataObject
+) -> None:
+    tenant = store_tenant(control_database)
+    store(control_database, tenant.id, *catalogue.entities)
+    by = data.draw(st.sampled_from(ThingKey))
+    keys = [by.of(it) for it in catalogue.things]
+    wanted = data.draw(st.sets(st.sampled_from([*keys, "nobody"])))
+
+    with control_database.for_tenant(tenant.id) as tx:
+        found = tx.catalogue.find_things(wanted, by)
+        each = {by.of(it): tx.catalogue.find_thing(it.id) for it in catalogue.things}
+
+    assert found == {it: each[it] for it in wanted if it in each}
+
+
+def test_more_things_than_one_query_takes_are_found(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    definition = a_thing_definition()
+    things = [a_thing(thing_definition_id=definition.id) for _ in range(2_100)]
+    store(control_database, tenant.id, definition, *things)
+    serial_numbers = [it.serial_number for it in things]
+
+    with control_database.for_tenant(tenant.id) as tx:
+        found = tx.catalogue.find_things(serial_numbers, ThingKey.SERIAL_NUMBER)
+        assert tx.catalogue.find_things([], ThingKey.ID) == {}
+
+    assert {it: found[it].thing for it in found} == {
+        it.serial_number: it for it in things
+    }
+
+
+def test_things_of_another_tenant_are_not_found(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    definition = a_thing_definition()
+    thing = a_thing(thing_definition_id=definition.id)
+    store(control_database, tenant.id, definition, thing)
+    other = store_tenant(control_database)
+
+    with control_database.for_tenant(other.id) as tx:
+        for by in ThingKey:
+            assert tx.catalogue.find_things([by.of(thing)], by) == {}
 
 
 def _some(ids: Sequence[str]) -> st.SearchStrategy[str | None]:

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake_rows import PUMP, a_lane, a_reader, read
-from thingport.adapters.lake.parquet_checks import IngestReport
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
+from thingport.adapters.lake.source_checks import IngestReport
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.export_plan import PlannedColumn, PlannedLayout
 from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
@@ -279,7 +279,7 @@ def test_a_column_that_is_no_metric_is_refused(tmp_path: Path) -> None:
     (fault,) = _refused(
         tmp_path, {"thing": ["P-1"], "timestamp": [1], "long": [1], "lnog": [None]}
     )
-    assert fault.startswith("column 'lnog': no thing definition has a metric")
+    assert fault.startswith("column 'lnog': none of the things has a metric")
 
 
 def test_a_metric_without_plain_values_is_no_column(tmp_path: Path) -> None:

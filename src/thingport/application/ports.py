@@ -6,6 +6,7 @@ each implementation to its port.
 
 from collections.abc import (
     Callable,
+    Collection,
     Generator,
     Iterable,
     Iterator,
@@ -31,6 +32,7 @@ from thingport.domain.catalogue import (
     Tenant,
     Thing,
     ThingDefinition,
+    ThingKey,
 )
 from thingport.domain.data_export import DataExport, Progress
 from thingport.domain.export_plan import (
@@ -45,11 +47,13 @@ from thingport.domain.ids import (
     CustomerId,
     DataExportId,
     LocationId,
+    MetricId,
     TenantId,
+    ThingDefinitionId,
     ThingId,
     UserId,
 )
-from thingport.domain.metric import Metric
+from thingport.domain.metric import Metric, ValueType
 from thingport.domain.period import Period
 from thingport.domain.permissions import Permission
 from thingport.domain.reading import ReadingBatch, ValueDeletion
@@ -124,6 +128,12 @@ class CatalogueRepository(Protocol):
 
     def find_thing(self, thing_id: ThingId) -> PlacedThing | None:
         """Give a thing with its place, or ``None``."""
+        ...
+
+    def find_things(
+        self, keys: Collection[str], by: ThingKey
+    ) -> Mapping[str, PlacedThing]:
+        """Give those of some things that there are, with their places, by key."""
         ...
 
     def iter_placed_things(
@@ -465,10 +475,75 @@ OpenLake = Callable[[TenantId], AbstractContextManager[LakeReader]]
 """Opens a tenant's lake for reading, for as long as the block lasts."""
 
 
+class ColumnTable(Protocol):
+    """Rows in columns, as the Arrow C stream interface hands them over."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        ...
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give a stream capsule."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingColumns:
+    """Checked readings of things of one definition, in the order of sending.
+
+    Attributes:
+        value_types: The type of every metric that has a column.
+        table: Columns ``thing`` (text), ``ts`` (64-bit UTC ms), then one for each
+            metric, in the order and of the type of ``value_types``.
+    """
+
+    thing_definition_id: ThingDefinitionId
+    value_types: Mapping[MetricId, ValueType]
+    table: ColumnTable
+
+
+class ReadingTable(Protocol):
+    """Readings of many things in columns, as a caller sent them; not checked yet."""
+
+    @property
+    def key(self) -> ThingKey:
+        """By what it names the things."""
+        ...
+
+    def list_things(self) -> Sequence[str]:
+        """Name each thing once."""
+        ...
+
+    def check(
+        self,
+        things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+        metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
+    ) -> Sequence[ReadingColumns]:
+        """Give what can be stored; rows without any value are left out.
+
+        Args:
+            things: Id and definition of each thing that may be written, by key.
+            metrics: The metrics of each of those definitions, by name.
+
+        Raises:
+            InvalidRequest: With the row and the column of each fault, of the first
+                of each kind; there are a few dozen kinds at most.
+        """
+        ...
+
+
+OpenReadingTable = Callable[[bytes], AbstractContextManager[ReadingTable]]
+"""Reads a table from an Arrow IPC stream; it lasts as long as the block.
+
+Raises ``InvalidRequest`` for bytes that are no stream, or not of readings.
+"""
+
+
 class LakeWriter(Protocol):
     """The way in for one tenant's readings."""
 
-    def write(self, batches: Sequence[ReadingBatch]) -> None:
+    def write(self, batches: Sequence[ReadingBatch | ReadingColumns]) -> None:
         """Store readings; returns when they are durable, all or none of them.
 
         A later reading of the same thing and timestamp wins over an earlier one,

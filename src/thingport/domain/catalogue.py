@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from thingport.domain.ids import (
     CustomerId,
@@ -98,6 +99,17 @@ class Thing:
     location_id: LocationId | None = None
     parent_thing_id: ThingId | None = None
     properties: Properties = field(default_factory=dict[str, str])
+
+
+class ThingKey(StrEnum):
+    """By what a caller names things; each is unique in a tenant."""
+
+    ID = "ID"
+    SERIAL_NUMBER = "SERIAL_NUMBER"
+
+    def of(self, thing: Thing) -> str:
+        """Give the key of a thing."""
+        return thing.id if self is ThingKey.ID else thing.serial_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from thingport.adapters.lake.failures import STORE
-from thingport.adapters.lake.incoming_rows import IncomingRows, rows_of, store_rows
+from thingport.adapters.lake.incoming_rows import (
+    IncomingRows,
+    rows_of,
+    rows_of_columns,
+    store_rows,
+)
 from thingport.adapters.lake.writer_lane import WriterLane
+from thingport.application.ports import ReadingColumns
 from thingport.domain.errors import StoreUnavailable, ThingportError
 from thingport.domain.reading import ReadingBatch, ValueDeletion
 
@@ -60,7 +66,7 @@ class GroupCommitWriter:
         self._is_closed = False
         self._waiting = 0
 
-    def write(self, batches: Sequence[ReadingBatch]) -> None:
+    def write(self, batches: Sequence[ReadingBatch | ReadingColumns]) -> None:
         """Store readings; returns when they are durable, all or none of them.
 
         Raises:
@@ -70,7 +76,8 @@ class GroupCommitWriter:
                 for a metric; nothing was stored.
         """
         # Turned into columns here, so that what is wrong with a call stays in it.
-        write = _Write([rows_of(batch) for batch in batches if batch.readings])
+        rows = map(_rows_of, batches)
+        write = _Write([it for it in rows if it.table.num_rows])
         if not write.rows:
             return
         with self._waiting_in_line():
@@ -167,6 +174,12 @@ class GroupCommitWriter:
         else:
             for write in writes:
                 write.is_stored = True
+
+
+def _rows_of(batch: ReadingBatch | ReadingColumns) -> IncomingRows:
+    if isinstance(batch, ReadingColumns):
+        return rows_of_columns(batch)
+    return rows_of(batch)
 
 
 def _stopping() -> StoreUnavailable:

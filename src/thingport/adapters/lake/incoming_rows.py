@@ -9,11 +9,13 @@ from thingport.adapters.lake.arrow import (
     VALUE_TYPES,
     ArrowTable,
     concatenated,
+    table_from,
     table_of,
     with_numbers,
 )
 from thingport.adapters.lake.lake_names import KEY_COLUMNS, column_name, quote
 from thingport.adapters.lake.lake_transaction import LakeTransaction
+from thingport.application.ports import ReadingColumns
 from thingport.domain.errors import CorruptData
 from thingport.domain.ids import MetricId, ThingDefinitionId
 from thingport.domain.metric import ValueType
@@ -52,6 +54,12 @@ def rows_of(batch: ReadingBatch) -> IncomingRows:
     return IncomingRows(batch.thing_definition_id, batch.value_types, table)
 
 
+def rows_of_columns(columns: ReadingColumns) -> IncomingRows:
+    """Take over readings that are columns already; copies nothing."""
+    table = table_from(columns.table)
+    return IncomingRows(columns.thing_definition_id, columns.value_types, table)
+
+
 def store_rows(transaction: LakeTransaction, rows: Sequence[IncomingRows]) -> None:
     """Store rows, numbered in their order.
 
@@ -60,8 +68,7 @@ def store_rows(transaction: LakeTransaction, rows: Sequence[IncomingRows]) -> No
     """
     first = transaction.allocate_written_seqs(sum(it.table.num_rows for it in rows))
     for merged in _iter_merged(rows):
-        end = first + merged.table.num_rows
-        table = with_numbers(merged.table, "written_seq", range(first, end))
+        table = with_numbers(merged.table, "written_seq", first)
         metrics = (column_name(it) for it in merged.value_types)
         columns = ", ".join(quote(it) for it in (*KEY_COLUMNS, *metrics))
         transaction.insert(
@@ -70,7 +77,7 @@ def store_rows(transaction: LakeTransaction, rows: Sequence[IncomingRows]) -> No
             f"SELECT {columns} FROM incoming",  # noqa: S608  # names are quoted
             {"incoming": table},
         )
-        first = end
+        first += merged.table.num_rows
 
 
 def _iter_merged(rows: Sequence[IncomingRows]) -> Iterator[IncomingRows]:

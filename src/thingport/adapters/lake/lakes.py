@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from thingport.adapters.lake.arrow_stream import ArrowReadings, arrow_readings
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.reader import DuckLakeReader
@@ -86,6 +87,18 @@ class Lakes:
         )
         with closing(keeper):
             yield keeper
+
+    @contextmanager
+    def open_table(self, content: bytes) -> Generator[ArrowReadings]:
+        """Read an Arrow IPC stream of readings; the table lasts as long as the block.
+
+        Raises:
+            InvalidRequest: It is no stream of readings.
+        """
+        with arrow_readings(
+            content, memory_mb=self._memory_mb, temp_dir=self._temp_dir
+        ) as table:
+            yield table
 
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""

@@ -7,17 +7,17 @@ from pathlib import Path
 import duckdb
 
 from thingport.adapters.lake.failures import explain
-from thingport.adapters.lake.lake_names import COLUMN_TYPES, column_name, quote
 from thingport.adapters.lake.lake_transaction import LakeTransaction
-from thingport.adapters.lake.parquet_checks import IngestReport, ParquetChecks
-from thingport.adapters.lake.parquet_source import (
-    ParquetSource,
-    open_source,
+from thingport.adapters.lake.parquet_source import open_source
+from thingport.adapters.lake.reading_source import (
+    ReadingSource,
+    Things,
     things_table,
 )
+from thingport.adapters.lake.source_checks import IngestReport, SourceChecks
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.errors import CorruptData, InvalidRequest
-from thingport.domain.ids import ThingDefinitionId, ThingId
+from thingport.domain.ids import ThingDefinitionId
 from thingport.domain.metric import Metric
 
 MAX_TEXT_BYTES_OF_INSERT = 16_000_000
@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 
 def ingest_parquet(
     path: Path,
-    things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+    things: Things,
     metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
     lane: WriterLane,
     progress: Progress = lambda _done, _total: None,
@@ -75,16 +75,16 @@ def ingest_parquet(
 
 def _check(
     path: Path,
-    things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+    things: Things,
     definitions: Sequence[ThingDefinitionId],
     metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
     lane: WriterLane,
-) -> tuple[ParquetSource, IngestReport]:
+) -> tuple[ReadingSource, IngestReport]:
     with lane.open_engine() as engine:
         source = open_source(engine, path)
         engine.register("things", things_table(things, definitions))
         try:
-            report = ParquetChecks(engine, source, definitions, metrics).check()
+            report = SourceChecks(engine, source, definitions, metrics).check()
         except duckdb.Error as error:
             explained = explain(error)
             if isinstance(explained, CorruptData):
@@ -98,8 +98,8 @@ class _Storing:
 
     def __init__(
         self,
-        source: ParquetSource,
-        things: Mapping[str, tuple[ThingId, ThingDefinitionId]],
+        source: ReadingSource,
+        things: Things,
         definitions: Sequence[ThingDefinitionId],
         metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]],
         progress: Progress,
@@ -124,12 +124,13 @@ class _Storing:
             metrics = [
                 it for it in self._metrics[definition].values() if it.name in names
             ]
+            # Numbered by place in the file, so that the later row wins.
+            rows = self._source.rows_of(place, metrics, f"row_number + {first:d}")
             for start, end in slices if metrics else ():
                 transaction.insert(
                     definition,
                     {it.id: it.value_type for it in metrics},
-                    f"{self._rows(place, metrics, first)}"
-                    f" AND row_number BETWEEN {start:d} AND {end - 1:d}",
+                    f"{rows} AND row_number BETWEEN {start:d} AND {end - 1:d}",
                     views,
                 )
             self._progress(place + 1, len(self._definitions))
@@ -154,19 +155,3 @@ class _Storing:
                 bytes_since = 0
             bytes_since += more
         return list(pairwise([*cuts, total]))
-
-    def _rows(self, place: int, metrics: Sequence[Metric], first: int) -> str:
-        aliases = {it.name: it.alias for it in self._source.columns}
-        values = "".join(
-            f", {aliases[it.name]}::{COLUMN_TYPES[it.value_type]}"
-            f" AS {quote(column_name(it.id))}"
-            for it in metrics
-        )
-        # Numbered by their place in the file, so that the later row wins.
-        return (
-            "SELECT thing_id AS thing,"  # noqa: S608  # quoted names
-            f" (instant // {self._source.instants_per_ms})::BIGINT AS ts,"
-            f" row_number + {first:d} AS written_seq{values}"
-            f" FROM {self._source.relation} JOIN things USING (serial)"
-            f" WHERE definition = {place:d} AND ({self._source.has_values})"
-        )

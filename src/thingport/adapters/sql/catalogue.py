@@ -1,6 +1,6 @@
 """The catalogue of one tenant, in tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, cast
 
@@ -27,7 +27,11 @@ from thingport.adapters.sql.catalogue_rows import (
     to_thing,
     to_thing_definition,
 )
-from thingport.adapters.sql.placed_things import PlacedThingQuery, find_placed_thing
+from thingport.adapters.sql.placed_things import (
+    PlacedThingQuery,
+    find_placed_thing,
+    find_placed_things,
+)
 from thingport.adapters.sql.places import load_customers, load_locations
 from thingport.application.ports import CatalogueEntity
 from thingport.domain.catalogue import (
@@ -41,6 +45,7 @@ from thingport.domain.catalogue import (
     ProductModelPart,
     Thing,
     ThingDefinition,
+    ThingKey,
 )
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import CustomerId, LocationId, TenantId, ThingId
@@ -116,6 +121,12 @@ class SqlCatalogueRepository:
     def find_thing(self, thing_id: ThingId) -> PlacedThing | None:
         """Give a thing with its place, or ``None``."""
         return find_placed_thing(self._connection, self._tenant_id, thing_id)
+
+    def find_things(
+        self, keys: Collection[str], by: ThingKey
+    ) -> Mapping[str, PlacedThing]:
+        """Give those of some things that there are, with their places, by key."""
+        return find_placed_things(self._connection, self._tenant_id, keys, by)
 
     def iter_placed_things(
         self,

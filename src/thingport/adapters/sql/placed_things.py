@@ -1,6 +1,6 @@
 """Things with their places, in a fixed number of queries."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, select
@@ -8,9 +8,12 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, select
 from thingport.adapters.sql.catalogue_rows import to_thing
 from thingport.adapters.sql.catalogue_tables import locations, things
 from thingport.adapters.sql.places import load_customers, load_locations
-from thingport.domain.catalogue import PlacedThing, Thing
+from thingport.domain.catalogue import PlacedThing, Thing, ThingKey
 from thingport.domain.errors import CorruptData
 from thingport.domain.ids import CustomerId, LocationId, TenantId, ThingId
+
+_MAX_LISTED = 1_000
+"""Most keys in one query; engines take some ten thousand parameters at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,26 @@ def find_placed_thing(
         if placed.thing.id == thing_id:
             return placed
     return None
+
+
+def find_placed_things(
+    connection: Connection, tenant_id: TenantId, keys: Collection[str], by: ThingKey
+) -> Mapping[str, PlacedThing]:
+    """Give those of some things that there are, with their places, by key.
+
+    Raises:
+        CorruptData: One is a part of itself.
+    """
+    column = things.c.id if by is ThingKey.ID else things.c.serial_number
+    wanted = sorted(set(keys))
+    found: dict[str, PlacedThing] = {}
+    for first in range(0, len(wanted), _MAX_LISTED):
+        listed = wanted[first : first + _MAX_LISTED]
+        above = _walk(tenant_id, column.in_(listed), upwards=True)
+        placed = _iter_placed(connection, tenant_id, above)
+        found |= {by.of(it.thing): it for it in placed}
+    # Those above what was asked for have come along.
+    return {it: found[it] for it in wanted if it in found}
 
 
 def _walk(

@@ -1,5 +1,6 @@
 """The HTTP application: routes, and the frame around every request."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable
@@ -59,6 +60,7 @@ def create_app(services: HttpServices, *, lifespan: Lifespan | None = None) -> F
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.batch_turn = asyncio.Semaphore(1)
     for base_path in BASE_PATHS:
         for module in (data_exports, downloads, identity, values, health):
             app.include_router(

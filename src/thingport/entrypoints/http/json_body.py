@@ -1,7 +1,7 @@
 """Bodies of requests: bounded bytes, and the strict reading of JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, NoReturn, cast
 
 from fastapi import Depends, Request
@@ -21,27 +21,37 @@ class BodyTooLarge(CallerError):
 
 
 class NotJson(CallerError):
-    """The body is said to be something else than plain JSON."""
+    """The body is said to be something else than what is read, plain JSON mostly."""
 
-    def __init__(self, header: str) -> None:
+    def __init__(self, header: str, due: str = "JSON in UTF-8") -> None:
         super().__init__(
-            f"The body must be JSON in UTF-8, not compressed; see the {header} header"
+            f"The body must be {due}, not compressed; see the {header} header"
         )
         self.header = header
 
 
-async def _read_body(request: Request, services: Services) -> bytes:
-    """Give the body, and stop reading where it gets too large."""
-    _check_headers(request)
-    most = services.settings.max_body_bytes
+async def iter_blocks(request: Request, most: int) -> AsyncGenerator[bytes]:
+    """Yield the body as it arrives, and stop where it gets too large.
+
+    Raises:
+        BodyTooLarge: It has more than ``most`` bytes, or says so.
+    """
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > most:
         raise BodyTooLarge(most)
-    body = bytearray()
+    received = 0
     async for block in request.stream():
-        body += block
-        if len(body) > most:
+        received += len(block)
+        if received > most:
             raise BodyTooLarge(most)
+        yield block
+
+
+async def _read_body(request: Request, services: Services) -> bytes:
+    check_json_headers(request)
+    body = bytearray()
+    async for block in iter_blocks(request, services.settings.max_body_bytes):
+        body += block
     return bytes(body)
 
 
@@ -50,7 +60,62 @@ Body = Annotated[bytes, Depends(_read_body)]
 
 
 def parse_object(body: bytes) -> JsonObject:
-    """Read a JSON object, and refuse what readers of JSON differ about.
+    """Read a JSON object.
+
+    Raises:
+        InvalidRequest: It is none, or :func:`_parse` refuses it.
+    """
+    content = _parse(body)
+    if not isinstance(content, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    return cast("JsonObject", content)
+
+
+def parse_array(body: bytes) -> list[object]:
+    """Read a JSON array.
+
+    Raises:
+        InvalidRequest: It is none, or :func:`_parse` refuses it.
+    """
+    content = _parse(body)
+    if not isinstance(content, list):
+        raise InvalidRequest("The body must be a JSON array")
+    return cast("list[object]", content)
+
+
+def media_type_of(request: Request) -> str:
+    """Say of what type a body is said to be, without parameters; perhaps nothing."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_json_headers(request: Request, due: str = "JSON in UTF-8") -> None:
+    """Refuse a body that is said to be no plain JSON; ``due`` is for the message.
+
+    Raises:
+        NotJson: With the header that says so.
+    """
+    kind = media_type_of(request)
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise NotJson("Content-Type", due)
+    parameters = request.headers.get("content-type", "").partition(";")[2]
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    if charset not in {"", "utf-8", "utf8"}:
+        raise NotJson("Content-Type", due)
+    check_not_compressed(request, due)
+
+
+def check_not_compressed(request: Request, due: str) -> None:
+    """Refuse a body that is said to be compressed.
+
+    Raises:
+        NotJson: It is.
+    """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise NotJson("Content-Encoding", due)
+
+
+def _parse(body: bytes) -> object:
+    """Read JSON, and refuse what readers of JSON differ about.
 
     Refuses repeated names, ``NaN`` and infinities, halves of surrogate pairs, and
     what is nested beyond reason.
@@ -86,21 +151,7 @@ def parse_object(body: bytes) -> JsonObject:
     except ValueError:
         # CPython refuses to convert thousands of digits, which take too long.
         raise InvalidRequest("The body has a number with too many digits") from None
-    if not isinstance(content, dict):
-        raise InvalidRequest("The body must be a JSON object")
-    return cast("JsonObject", content)
-
-
-def _check_headers(request: Request) -> None:
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    kind = kind.strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        raise NotJson("Content-Type")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if charset not in {"", "utf-8", "utf8"}:
-        raise NotJson("Content-Type")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise NotJson("Content-Encoding")
+    return content
 
 
 def _unique(pairs: Sequence[tuple[str, object]]) -> JsonObject:

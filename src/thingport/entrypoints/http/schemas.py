@@ -1,5 +1,6 @@
 """The beans of the wire, for the OpenAPI document; nothing is parsed with these."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -130,7 +131,21 @@ class ValuesBean(Bean):
     data: list[ValuesAtBean]
 
 
-REQUEST_BEANS = (LoginBean, ValuesBean)
+class ReadingBean(Bean):
+    """The values of one instant, in UTC ms, by the names of their metrics."""
+
+    timestamp: int
+    values: dict[str, str | float | bool]
+
+
+class ReadingsOfThingBean(Bean):
+    """Readings of one thing."""
+
+    thing_id: str
+    data: list[ReadingBean]
+
+
+REQUEST_BEANS = (LoginBean, ValuesBean, ReadingsOfThingBean)
 """What occurs in requests only."""
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -138,8 +153,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def request_body(bean: type[Bean]) -> dict[str, Any]:
-    """Describe a route whose body is a bean."""
-    schema = {"$ref": f"#/components/schemas/{bean.__name__}"}
-    content = {"application/json": {"schema": schema}}
+def request_body(
+    bean: type[Bean],
+    *,
+    is_list: bool = False,
+    others: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    """Describe a route whose body is a bean, a list of it, or of another type."""
+    reference = {"$ref": f"#/components/schemas/{bean.__name__}"}
+    schema = {"type": "array", "items": reference} if is_list else reference
+    content = {"application/json": {"schema": schema}, **(others or {})}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,5 +1,6 @@
 """What the HTTP API needs of the service."""
 
+import asyncio
 from typing import Annotated, Protocol, cast
 
 from fastapi import Depends, Request
@@ -8,6 +9,7 @@ from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
 from thingport.application.identity import Identity
 from thingport.application.ports import ControlDatabase
+from thingport.application.reading_batches import ReadingBatches
 from thingport.application.readings import Readings
 from thingport.settings import Settings
 
@@ -31,6 +33,11 @@ class HttpServices(Protocol):
         ...
 
     @property
+    def reading_batches(self) -> ReadingBatches:
+        """Writing readings of many things."""
+        ...
+
+    @property
     def downloads(self) -> Downloads:
         """Handing out archives."""
         ...
@@ -44,6 +51,14 @@ class HttpServices(Protocol):
     def settings(self) -> Settings:
         """The limits of the way in."""
         ...
+
+
+async def _batch_turn_of(request: Request) -> asyncio.Semaphore:
+    return cast("asyncio.Semaphore", request.app.state.batch_turn)
+
+
+BatchTurn = Annotated[asyncio.Semaphore, Depends(_batch_turn_of)]
+"""An endpoint's parameter: held by the one batch that is being read."""
 
 
 async def _services_of(request: Request) -> HttpServices:

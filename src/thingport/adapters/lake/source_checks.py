@@ -1,11 +1,15 @@
-"""Whether a Parquet file can be stored whole: told before anything is stored."""
+"""Whether readings can be stored whole: told before anything is stored."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
-from thingport.adapters.lake.parquet_source import ParquetSource, SourceColumn
+from thingport.adapters.lake.reading_source import (
+    THING,
+    ReadingSource,
+    SourceColumn,
+)
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import ThingDefinitionId
 from thingport.domain.metric import Metric, ValueDoesNotFit, parse_value
@@ -14,13 +18,13 @@ from thingport.domain.period import MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS
 MAX_FAULTS = 20
 """Most faults told at once; one is often in every row."""
 
-_NAMED_SERIALS = 5
-"""How many unknown serial numbers are named."""
+_NAMED_THINGS = 5
+"""How many unknown things are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What a file has in it.
+    """What was read.
 
     Attributes:
         rows: Rows with at least one value; the others are skipped.
@@ -32,8 +36,8 @@ class IngestReport:
 
 
 @dataclass(frozen=True, slots=True)
-class ParquetChecks:
-    """The checks of one file.
+class SourceChecks:
+    """The checks of the rows of one source.
 
     Attributes:
         engine: Has the view ``things``.
@@ -43,18 +47,19 @@ class ParquetChecks:
     """
 
     engine: duckdb.DuckDBPyConnection
-    source: ParquetSource
+    source: ReadingSource
     definitions: Sequence[ThingDefinitionId]
     metrics: Mapping[ThingDefinitionId, Mapping[str, Metric]]
 
     def check(self) -> IngestReport:
-        """Read the whole file once, in bounded memory.
+        """Read all rows once, in bounded memory.
 
         Raises:
             InvalidRequest: With each fault, by column and row.
         """
-        self._refuse(self._iter_unknown_columns())
+        # The keys go first: whose metrics there may be depends on them.
         self._refuse(self._iter_faulty_keys())
+        self._refuse(self._iter_unknown_columns())
         report, misfits = self._scan_values()
         self._refuse(
             self._explain(place, column, row) for place, column, row in misfits
@@ -71,15 +76,17 @@ class ParquetChecks:
         for column in self.source.columns:
             if column.name not in known:
                 yield (
-                    f"column {column.name!r}: no thing definition has a metric"
-                    " of that name"
+                    f"column {column.name!r}: none of the things has a metric of that"
+                    " name"
                 )
 
     def _iter_faulty_keys(self) -> Iterator[str]:
         per_ms = self.source.instants_per_ms
         low, high = MIN_TIMESTAMP_MS * per_ms, (MAX_TIMESTAMP_MS + 1) * per_ms
+        thing = self.source.thing_column
+        key = "a serial number" if thing == THING else "an id"
         conditions = {
-            "serial IS NULL": "thing: a serial number is due in every row",
+            "thing_key IS NULL": f"{thing}: {key} is due in every row",
             "instant IS NULL": "timestamp: one is due in every row",
             f"instant < {low} OR instant >= {high}": (
                 "timestamp: it is not within 1900 to 9999"
@@ -97,15 +104,18 @@ class ParquetChecks:
 
     def _iter_unknown_serials(self) -> Iterator[str]:
         unknown = self.engine.execute(
-            f"SELECT serial, count(*) OVER () FROM {self.source.relation}"  # noqa: S608  # quoted names
-            " ANTI JOIN things USING (serial) WHERE serial IS NOT NULL"
-            f" GROUP BY serial ORDER BY min(row_number) LIMIT {_NAMED_SERIALS}"
+            f"SELECT thing_key, count(*) OVER () FROM {self.source.relation}"  # noqa: S608  # quoted names
+            " ANTI JOIN things USING (thing_key)"
+            " WHERE thing_key IS NOT NULL"
+            f" GROUP BY thing_key ORDER BY min(row_number) LIMIT {_NAMED_THINGS}"
         ).fetchall()
         if unknown:
             named = ", ".join(str(row[0]) for row in unknown)
             more = int(unknown[0][1]) - len(unknown)
             rest = f" and {more} more" if more else ""
-            yield f"column 'thing': no things with serial numbers {named}{rest}"
+            column = self.source.thing_column
+            keys = "serial numbers" if column == THING else "ids"
+            yield f"column {column!r}: no things with {keys} {named}{rest}"
 
     def _scan_values(
         self,
@@ -116,8 +126,8 @@ class ParquetChecks:
         misfits = "".join(f", {self._first_misfit(it)}" for it in columns)
         scanned = self.engine.execute(
             f"SELECT definition, count(*) FILTER ({self.source.has_values}),"  # noqa: S608  # quoted names
-            f" {values}, count(DISTINCT serial) FILTER ({self.source.has_values})"
-            f"{misfits} FROM {self.source.relation} JOIN things USING (serial)"
+            f" {values}, count(DISTINCT thing_key) FILTER ({self.source.has_values})"
+            f"{misfits} FROM {self.source.relation} JOIN things USING (thing_key)"
             " GROUP BY definition ORDER BY definition"
         ).fetchall()
         report = IngestReport(
@@ -141,6 +151,8 @@ class ParquetChecks:
             misfit = column.misfit(metric.value_type) if metric else None
             condition = "true" if misfit is None else misfit or "false"
             by_condition.setdefault(condition, []).append(place)
+        if not by_condition:
+            return "NULL"
         cases = " ".join(
             f"WHEN definition IN ({', '.join(map(str, places))}) THEN {condition}"
             for condition, places in by_condition.items()
@@ -150,13 +162,13 @@ class ParquetChecks:
         )
 
     def _explain(self, place: int, column: SourceColumn, row_number: int) -> str:
-        serial, value = self._one(
-            f"SELECT serial, {column.alias} FROM {self.source.relation}"  # noqa: S608  # quoted names
+        thing_key, value = self._one(
+            f"SELECT thing_key, {column.alias} FROM {self.source.relation}"  # noqa: S608  # quoted names
             f" WHERE row_number = {row_number:d}"
         )
         metric = self.metrics[self.definitions[place]].get(column.name)
         return (
-            f"row {row_number + 1} (thing {serial}), column {column.name!r}:"
+            f"row {row_number + 1} (thing {thing_key}), column {column.name!r}:"
             f" {_reason(metric, column, value)}"
         )
 
