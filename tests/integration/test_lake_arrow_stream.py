@@ -283,6 +283,16 @@ def test_a_second_stream_is_not_left_out_without_a_word(tmp_path: Path) -> None:
     assert fault == "The body is not one Arrow IPC stream with its end"
 
 
+def test_a_stream_that_breaks_off_between_two_batches_is_refused(
+    tmp_path: Path,
+) -> None:
+    content = _stream({"thing": ["P-1"], "timestamp": [1], "long": [1]})
+
+    (fault,) = _refused(content[:-8], tmp_path)
+
+    assert fault == "The body is not one Arrow IPC stream with its end"
+
+
 def test_a_stream_without_rows_has_nothing_to_store(tmp_path: Path) -> None:
     texts = pa.array([], pa.string())
     content = _stream({"thing": texts, "timestamp": pa.array([], pa.int64())})
