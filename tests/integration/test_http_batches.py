@@ -113,7 +113,7 @@ def test_an_arrow_stream_names_things_by_serial_number(
     content = a_stream(
         {
             "thing": [pump.serial_number, "F-1", pump.serial_number],
-            "timestamp": [5, 5, 5],
+            "timestamp": [5, 5, 6],
             "temp": [1.5, None, 2.5],
             "rpm": [None, 7, None],
         }
@@ -122,7 +122,7 @@ def test_an_arrow_stream_names_things_by_serial_number(
     answer = send_stream(client, content)
 
     assert (answer.status_code, answer.content) == (201, b"")
-    assert stored(acme, acme.thing_id, acme.metric) == [(5, 1.5), (5, 2.5)]
+    assert stored(acme, acme.thing_id, acme.metric) == [(5, 1.5), (6, 2.5)]
     assert stored(acme, *fan) == [(5, 7)]
     assert snapshot(acme) == 1
 
