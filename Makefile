@@ -60,4 +60,4 @@ wheel: $(SETUP) ## Build the wheel into dist/
 
 lock: $(SETUP) # Pin what pyproject.toml asks for, anew
 	@$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --python-version 3.11 --universal --no-header -o requirements/runtime.txt
-	@$(BIN)/uv pip compile -q pyproject.toml --group dev --generate-hashes --python-version 3.11 --universal --no-header -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q pyproject.toml --extra postgres --group dev --generate-hashes --python-version 3.11 --universal --no-header -o requirements/dev.txt

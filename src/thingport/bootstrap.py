@@ -12,6 +12,7 @@ from socket import gethostname
 
 import structlog
 from pydantic import SecretStr
+from sqlalchemy import URL
 
 from thingport.adapters.archives.local import LocalArchiveStore
 from thingport.adapters.catalogue_files.catalogue_document_reader import (
@@ -58,7 +59,7 @@ class DataDir:
 
     @property
     def control_database(self) -> Path:
-        """The control database."""
+        """The control database, where it is not on a server."""
         return self.root / "control.sqlite"
 
     @property
@@ -106,6 +107,8 @@ def prepare_data_dir(settings: Settings) -> None:
     Raises:
         UnusableDataDirectory: It cannot be made, opened or written, or a newer
             release has used it; nothing in it was changed.
+        UnusableDatabase: The same of the database on a server.
+        StoreUnavailable: The database does not answer.
     """
     data_dir = DataDir(settings.data_dir)
     if data_dir.root.is_file():
@@ -115,7 +118,7 @@ def prepare_data_dir(settings: Settings) -> None:
     with _writing_in(data_dir):
         data_dir.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     # First of all: it refuses what another release or another program has made.
-    engine = open_engine(sqlite_url(data_dir.control_database))
+    engine = open_engine(_control_url(settings))
     try:
         upgrade(engine)
     finally:
@@ -136,6 +139,12 @@ def _writing_in(data_dir: DataDir) -> Generator[None]:
             f"cannot be written: {error.strerror}; give the service the right to "
             "write there, or name another directory with --data-dir",
         ) from error
+
+
+def _control_url(settings: Settings) -> str | URL:
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return sqlite_url(DataDir(settings.data_dir).control_database)
 
 
 def _make_secret(path: Path) -> None:
@@ -235,7 +244,7 @@ def open_services(settings: Settings) -> Generator[Services]:
     data_dir = DataDir(settings.data_dir)
     clock, ids = SystemClock(), Uuid7Source()
     with ExitStack() as stack:
-        control = SqlControlDatabase(sqlite_url(data_dir.control_database))
+        control = SqlControlDatabase(_control_url(settings))
         stack.callback(control.close)
         archives = LocalArchiveStore(data_dir.archives)
         token_key = _secret(settings.token_secret, data_dir.secret("token"))
@@ -313,9 +322,7 @@ def open_housekeeping(settings: Settings) -> Generator[Housekeeping]:
         UnusableDataDirectory: It cannot be used; nothing in it was changed.
     """
     prepare_data_dir(settings)
-    control = SqlControlDatabase(
-        sqlite_url(DataDir(settings.data_dir).control_database)
-    )
+    control = SqlControlDatabase(_control_url(settings))
     with closing(control), _opened_lakes(settings, control) as lakes:
         yield _housekeeping(settings, control, lakes)
 
@@ -336,7 +343,7 @@ def open_runner(
     prepare_data_dir(settings)
     data_dir = DataDir(settings.data_dir)
     with ExitStack() as stack:
-        control = SqlControlDatabase(sqlite_url(data_dir.control_database))
+        control = SqlControlDatabase(_control_url(settings))
         stack.callback(control.close)
         lakes = stack.enter_context(_opened_lakes(settings, control))
         executor = LocalExecutor(

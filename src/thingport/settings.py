@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, MinLen
-from pydantic import SecretStr, StringConstraints, ValidationError
+from pydantic import SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from thingport.application.housekeeping import MIN_SNAPSHOT_RETENTION
@@ -22,6 +23,11 @@ Secret = Annotated[SecretStr, MinLen(MIN_SECRET_CHARACTERS)]
 
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s?#]+[^\s?#]*$")]
 """Scheme and host, and perhaps the beginning of a path."""
+
+_NO_ADDRESS = (
+    "must be postgresql://user:password@host:port/database, with characters such as "
+    "@ : / in user and password as %40 %3A %2F"
+)
 
 
 class SettingsNotValid(ThingportError):
@@ -44,6 +50,11 @@ class Settings(BaseSettings):
 
     data_dir: Path
     """Folder for everything that is kept. Required: there is no safe default."""
+
+    database_url: SecretStr | None = None
+    """PostgreSQL database for everything but readings and archives:
+    postgresql://user:password@host:5432/name. Without it, SQLite files in the data
+    directory."""
 
     public_base_url: BaseUrl = "http://127.0.0.1:8080"
     """What absolute addresses in answers begin with; never the request's Host."""
@@ -99,6 +110,22 @@ class Settings(BaseSettings):
 
     runner_pause: PositiveDuration = timedelta(milliseconds=100)
     """How often an idle runner looks for work."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            address = urlsplit(url.get_secret_value())
+            # Asked for only to see whether it is a number.
+            _ = address.port
+        except ValueError:
+            # What Python says about it may have the password in it.
+            raise ValueError(_NO_ADDRESS) from None
+        if address.scheme != "postgresql" or not address.path.strip("/"):
+            raise ValueError(_NO_ADDRESS)
+        return url
 
 
 def read_settings(**given: Any) -> Settings:  # noqa: ANN401  # checked by the model

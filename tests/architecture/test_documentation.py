@@ -43,6 +43,7 @@ name_of_page = pytest.mark.parametrize("one", PAGES, ids=lambda it: it.name)
 # --- settings -----------------------------------------------------------------
 
 DEFAULTS_THAT_DEPEND = {
+    "database_url": "SQLite files in the data directory",
     "public_base_url": "the address served at",
     "token_secret": "made in the data directory",
     "link_secret": "made in the data directory",
@@ -91,6 +92,7 @@ def test_a_default_that_depends_on_the_machine_does() -> None:
     defaults = {it: Settings.model_fields[it].default for it in DEFAULTS_THAT_DEPEND}
 
     assert defaults == {
+        "database_url": None,
         "public_base_url": "http://127.0.0.1:8080",
         "token_secret": None,
         "link_secret": None,

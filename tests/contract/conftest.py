@@ -11,9 +11,14 @@ from thingport.adapters.sql.migrate import upgrade
 from thingport.application.ports import ControlDatabase
 
 
-@pytest.fixture(params=["sqlite"])
-def control_database(tmp_path: Path) -> Iterator[ControlDatabase]:
-    engine = open_engine(sqlite_url(tmp_path / "control.db"))
-    upgrade(engine)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def control_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[ControlDatabase]:
+    if request.param == "sqlite":
+        engine = open_engine(sqlite_url(tmp_path / "control.db"))
+        upgrade(engine)
+    else:
+        engine = open_engine(request.getfixturevalue("postgres_url"))
     yield SqlControlDatabase(engine)
     engine.dispose()

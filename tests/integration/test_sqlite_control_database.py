@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import IntegrityError
 
-from builders import NOON, a_data_export, an_id, an_organization
+from builders import NOON, a_data_export, an_id
 from stored_tenants import store_tenant
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
@@ -86,19 +86,6 @@ def test_a_locked_database_is_unavailable(
     other.close()
     with control.for_service() as tx:
         assert tx.queue.list_segments(DataExportId("none")) == []
-
-
-def test_reading_goes_on_beside_a_writer_and_sees_one_view(
-    control: SqlControlDatabase,
-) -> None:
-    tenant = store_tenant(control)
-    with (
-        control.for_tenant(tenant.id) as writing,
-        control.for_tenant(tenant.id, read_only=True) as reading,
-    ):
-        before = reading.catalogue.get_network()
-        writing.catalogue.save(an_organization())
-        assert reading.catalogue.get_network() == before
 
 
 def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

@@ -162,6 +162,19 @@ class CorruptSegment(CorruptData):
         self.chunk_number = chunk_number
 
 
+class UnusableDatabase(ThingportError):
+    """The database on a server cannot be used; nothing in it was changed.
+
+    Attributes:
+        database: Its address, without any secret.
+    """
+
+    def __init__(self, database: str, reason: str) -> None:
+        super().__init__(f"database {database}: {reason}")
+        self.database = database
+        self.reason = reason
+
+
 class UnusableDataDirectory(ThingportError):
     """The data directory cannot be used; nothing in it was changed."""
 

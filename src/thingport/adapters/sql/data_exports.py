@@ -1,16 +1,17 @@
 """The data exports of one tenant, in a table."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection, Row, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from thingport.adapters.sql import json_codec
 from thingport.adapters.sql.export_tables import data_exports
 from thingport.domain.data_export import DataExport, DataExportState
 from thingport.domain.errors import ExportAlreadyActive
 from thingport.domain.ids import DataExportId, TenantId
+
+_Columns = TypeVarTuple("_Columns")
 
 _RETRY_AFTER = timedelta(seconds=5)
 """When a refused caller may ask again; many exports take no longer."""
@@ -19,36 +20,37 @@ _RETRY_AFTER = timedelta(seconds=5)
 class SqlDataExportRepository:
     """The data exports of one tenant; no statement of it reaches another's rows."""
 
-    def __init__(self, connection: Connection, tenant_id: TenantId) -> None:
+    def __init__(
+        self, connection: Connection, tenant_id: TenantId, *, read_only: bool
+    ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
+        self._read_only = read_only
 
     def add(self, data_export: DataExport, *, slot: str) -> None:
         """Store a new PENDING one.
 
-        The database itself keeps slots from being held twice, so that of two
-        which come at the same time one is refused.
+        Transactions of one tenant take turns, so the slot is not taken between
+        looking and storing; the database itself holds to it as well.
 
         Raises:
             ExportAlreadyActive: Another one holds the slot; nothing was stored.
         """
+        active_id = self._find_active(slot)
+        if active_id is not None:
+            raise ExportAlreadyActive(active_id, retry_after=_RETRY_AFTER)
         values = _to_values(data_export)
         values.update(tenant_id=self._tenant_id, slot=slot)
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(data_exports).values(values))
-        except IntegrityError as error:
-            active_id = self._find_active(slot)
-            if active_id is None:
-                raise
-            raise ExportAlreadyActive(active_id, retry_after=_RETRY_AFTER) from error
+        self._connection.execute(insert(data_exports).values(values))
 
     def find(self, data_export_id: DataExportId) -> DataExport | None:
         """Give a data export, or ``None``."""
         row = self._connection.execute(
-            select(data_exports).where(
-                data_exports.c.tenant_id == self._tenant_id,
-                data_exports.c.id == data_export_id,
+            self._still_true(
+                select(data_exports).where(
+                    data_exports.c.tenant_id == self._tenant_id,
+                    data_exports.c.id == data_export_id,
+                )
             )
         ).one_or_none()
         return None if row is None else to_data_export(row)
@@ -69,12 +71,18 @@ class SqlDataExportRepository:
 
     def _find_active(self, slot: str) -> DataExportId | None:
         return self._connection.execute(
-            select(data_exports.c.id).where(
-                data_exports.c.tenant_id == self._tenant_id,
-                data_exports.c.slot == slot,
-                data_exports.c.state == DataExportState.PENDING,
+            self._still_true(
+                select(data_exports.c.id).where(
+                    data_exports.c.tenant_id == self._tenant_id,
+                    data_exports.c.slot == slot,
+                    data_exports.c.state == DataExportState.PENDING,
+                )
             )
         ).scalar_one_or_none()
+
+    def _still_true(self, query: Select[*_Columns]) -> Select[*_Columns]:
+        """Keep runners from changing what is read before this transaction ends."""
+        return query if self._read_only else query.with_for_update()
 
 
 def _to_values(data_export: DataExport) -> dict[str, Any]:

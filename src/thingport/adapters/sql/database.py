@@ -11,21 +11,26 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from thingport.adapters.sql.catalogue import SqlCatalogueRepository
 from thingport.adapters.sql.credentials import SqlCredentialRepository
 from thingport.adapters.sql.data_exports import SqlDataExportRepository
-from thingport.adapters.sql.engine import READ_ONLY, open_engine
+from thingport.adapters.sql.engine import begin_options, open_engine
 from thingport.adapters.sql.export_queue import SqlExportQueue
 from thingport.adapters.sql.failures import explain
 from thingport.adapters.sql.tenants import SqlTenantRepository, allocate_written_seqs
+from thingport.adapters.sql.turns import take_turn
 from thingport.domain.ids import TenantId
 
 
 class SqlTenantTransaction:
     """One transaction that can reach one tenant's rows, and no others'."""
 
-    def __init__(self, connection: Connection, tenant_id: TenantId) -> None:
+    def __init__(
+        self, connection: Connection, tenant_id: TenantId, *, read_only: bool
+    ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
         self.catalogue = SqlCatalogueRepository(connection, tenant_id)
-        self.data_exports = SqlDataExportRepository(connection, tenant_id)
+        self.data_exports = SqlDataExportRepository(
+            connection, tenant_id, read_only=read_only
+        )
         self.credentials = SqlCredentialRepository(connection, tenant_id)
 
     def allocate_written_seqs(self, count: int) -> int:
@@ -74,15 +79,17 @@ class SqlControlDatabase:
 
         Args:
             tenant_id: Whose rows it reaches.
-            read_only: Promise to write nothing; in SQLite such transactions
-                neither wait for others nor keep them waiting.
+            read_only: Promise to write nothing; such transactions see one view,
+                and neither wait for others nor keep them waiting.
 
         Raises:
             StoreUnavailable: The database does not answer; nothing was written.
             CorruptData: It is damaged.
         """
         with self._begin(read_only=read_only) as connection:
-            yield SqlTenantTransaction(connection, tenant_id)
+            if not read_only:
+                take_turn(connection, tenant_id)
+            yield SqlTenantTransaction(connection, tenant_id, read_only=read_only)
 
     @contextmanager
     def for_service(
@@ -101,7 +108,7 @@ class SqlControlDatabase:
 
     @contextmanager
     def _begin(self, *, read_only: bool) -> Generator[Connection]:
-        options = {READ_ONLY: True} if read_only else {}
+        options = begin_options(self._engine, read_only=read_only)
         try:
             with (
                 self._engine.connect().execution_options(**options) as connection,

@@ -25,6 +25,7 @@ from thingport.domain.errors import (
     ThingportError,
     TransientError,
     Unauthenticated,
+    UnusableDatabase,
     UnusableDataDirectory,
 )
 from thingport.entrypoints.http.json_body import BodyTooLarge, NotJson
@@ -43,6 +44,7 @@ STATUS_OF: Mapping[type[ThingportError], HTTPStatus] = {
     LeaseLost: HTTPStatus.INTERNAL_SERVER_ERROR,
     RunnerDied: HTTPStatus.INTERNAL_SERVER_ERROR,
     InvalidTransition: HTTPStatus.INTERNAL_SERVER_ERROR,
+    UnusableDatabase: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnusableDataDirectory: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The status of an error is that of the nearest class above it."""
