@@ -1,13 +1,20 @@
 """Lakes for tests, and what is in them as plain Python."""
 
+import fcntl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+import psycopg
 import pyarrow as pa
 
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
+from thingport.adapters.lake.lake_names import LOCK_FILES, Turn, schema_name
+from thingport.adapters.lake.postgres_catalogue import lock_name
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.application.ports import LakeReader
@@ -40,38 +47,109 @@ class Numbers:
         return first
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
+
+
+@dataclass(frozen=True, slots=True)
+class LakePlace:
+    """Where a lake is: its files, and the database of its catalogue if it has one."""
+
+    directory: Path
+    database_url: str | None = None
+    _opened: list[_Closable] = field(default_factory=list)
+
+    def keep(self, opened: _Opened) -> _Opened:
+        """Close something at the latest when the place goes."""
+        self._opened.append(opened)
+        return opened
+
+    def close(self) -> None:
+        """Close all that was opened here."""
+        while self._opened:
+            self._opened.pop().close()
+
+    @property
+    def lake(self) -> Path:
+        """The folder of the lake."""
+        return self.directory / "lakes" / ACME
+
+    @property
+    def arguments(self) -> Sequence[str]:
+        """What another process takes to get here, with ``at_arguments``."""
+        return [str(self.directory), self.database_url or ""]
+
+    @contextmanager
+    def held(self, work: Turn) -> Iterator[None]:
+        """Have the turn, as another process would."""
+        if self.database_url is None:
+            with (self.lake / LOCK_FILES[work]).open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        else:
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute(
+                    "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+                    [lock_name(schema_name(ACME), work)],
+                )
+                yield
+
+
+FreshPlace = Callable[[], AbstractContextManager[LakePlace]]
+"""Gives a way to as many places for a lake as are wanted; each goes with its block."""
+
+
+def at_arguments(directory: str, database_url: str) -> LakePlace:
+    return LakePlace(Path(directory), database_url or None)
+
+
 def a_lane(
-    directory: Path, numbers: Numbers | None = None, *, patience_s: float = 60
+    place: LakePlace, numbers: Numbers | None = None, *, patience_s: float = 60
 ) -> WriterLane:
-    return WriterLane(
-        directory / "lakes",
-        ACME,
-        (numbers or Numbers()).allocate,
-        temp_dir=directory / "tmp",
-        patience=timedelta(seconds=patience_s),
+    return place.keep(
+        WriterLane(
+            place.directory / "lakes",
+            ACME,
+            (numbers or Numbers()).allocate,
+            temp_dir=place.directory / "tmp",
+            patience=timedelta(seconds=patience_s),
+            database_url=place.database_url,
+        )
     )
 
 
 def a_keeper(
-    directory: Path,
+    place: LakePlace,
     numbers: Numbers | None = None,
     *,
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
     patience_s: float = 60,
 ) -> DuckLakeKeeper:
-    return DuckLakeKeeper(
-        directory / "lakes",
-        ACME,
-        a_lane(directory, numbers),
-        temp_dir=directory / "tmp",
-        max_file_bytes=max_file_bytes,
-        patience=timedelta(seconds=patience_s),
+    return place.keep(
+        DuckLakeKeeper(
+            place.directory / "lakes",
+            ACME,
+            a_lane(place, numbers),
+            temp_dir=place.directory / "tmp",
+            max_file_bytes=max_file_bytes,
+            patience=timedelta(seconds=patience_s),
+            database_url=place.database_url,
+        )
     )
 
 
-def a_reader(directory: Path, *, memory_mb: int = 256) -> DuckLakeReader:
-    return DuckLakeReader(
-        directory / "lakes", ACME, temp_dir=directory / "tmp", memory_mb=memory_mb
+def a_reader(place: LakePlace, *, memory_mb: int = 256) -> DuckLakeReader:
+    return place.keep(
+        DuckLakeReader(
+            place.directory / "lakes",
+            ACME,
+            temp_dir=place.directory / "tmp",
+            memory_mb=memory_mb,
+            database_url=place.database_url,
+        )
     )
 
 

@@ -1,7 +1,6 @@
 """Picks the adapters and builds the services; knows everything, does nothing."""
 
 import os
-import secrets
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -31,6 +30,7 @@ from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.adapters.system.clock import SystemClock
 from thingport.adapters.system.ids import Uuid7Source
+from thingport.adapters.system.secret_files import make_secret
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
@@ -47,8 +47,6 @@ from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
 from thingport.domain.segment import StoredSegment
 from thingport.settings import MIN_SECRET_CHARACTERS, Settings
-
-_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ def prepare_data_dir(settings: Settings) -> None:
     with _writing_in(data_dir):
         data_dir.temporary.mkdir(exist_ok=True)
         for name in ("token", "link"):
-            _make_secret(data_dir.secret(name))
+            make_secret(data_dir.secret(name))
 
 
 @contextmanager
@@ -141,29 +139,14 @@ def _writing_in(data_dir: DataDir) -> Generator[None]:
         ) from error
 
 
+def _database_url(settings: Settings) -> str | None:
+    url = settings.database_url
+    return None if url is None else url.get_secret_value()
+
+
 def _control_url(settings: Settings) -> str | URL:
-    if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
-    return sqlite_url(DataDir(settings.data_dir).control_database)
-
-
-def _make_secret(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.exists():
-        return
-    # Two processes may start at once: the first link wins, whole.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.touch(mode=0o600)
-    with temporary.open("w") as file:
-        file.write(secrets.token_hex(_SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+    url = _database_url(settings)
+    return url or sqlite_url(DataDir(settings.data_dir).control_database)
 
 
 def _secret(given: SecretStr | None, path: Path) -> bytes:
@@ -298,6 +281,7 @@ def _opened_lakes(settings: Settings, control: SqlControlDatabase) -> Generator[
         allocate_written_seqs=allocate_written_seqs,
         group_commit_pause=settings.group_commit_pause,
         max_file_bytes=settings.compaction_file_bytes,
+        database_url=_database_url(settings),
     )
     with closing(lakes):
         yield lakes
@@ -372,18 +356,26 @@ def render_in_worker(settings: Settings, task: RenderTask) -> StoredSegment:
     """
     archives = LocalArchiveStore(DataDir(settings.data_dir).archives)
     plan = _load_plan(settings.data_dir, task.tenant_id, task.data_export_id)
-    lake = _worker_lake(settings.data_dir, settings.worker_memory_mb, task.tenant_id)
+    lake = _worker_lake(
+        settings.data_dir,
+        settings.worker_memory_mb,
+        _database_url(settings),
+        task.tenant_id,
+    )
     return render_chunk(task, plan, lake, CsvZipRenderer(), archives)
 
 
 @lru_cache(maxsize=1)
-def _worker_lake(root: Path, memory_mb: int, tenant_id: TenantId) -> DuckLakeReader:
+def _worker_lake(
+    root: Path, memory_mb: int, database_url: str | None, tenant_id: TenantId
+) -> DuckLakeReader:
     data_dir = DataDir(root)
     return DuckLakeReader(
         data_dir.lakes,
         tenant_id,
         temp_dir=data_dir.temporary,
         memory_mb=memory_mb,
+        database_url=database_url,
     )
 
 

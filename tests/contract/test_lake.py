@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from lake_rows import (
     PUMP,
     TYPES,
+    LakePlace,
     Row,
     a_batch,
     a_deletion,
@@ -35,21 +35,21 @@ T = ThingId("t")
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Iterator[LakeWriter]:
-    writer = GroupCommitWriter(a_lane(tmp_path))
+def writer(place: LakePlace) -> Iterator[LakeWriter]:
+    writer = GroupCommitWriter(a_lane(place))
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[LakeReader]:
-    reader = a_reader(tmp_path)
+def reader(place: LakePlace) -> Iterator[LakeReader]:
+    reader = a_reader(place)
     yield reader
     reader.close()
 
 
 def test_a_lake_that_was_never_written_has_no_snapshot_and_nothing_in_it(
-    reader: LakeReader, tmp_path: Path
+    reader: LakeReader, place: LakePlace
 ) -> None:
     assert reader.current_snapshot() is None
     assert read(reader, a_layout(), ["t"]) == []
@@ -57,7 +57,7 @@ def test_a_lake_that_was_never_written_has_no_snapshot_and_nothing_in_it(
     assert reader.cut_thing(None, a_layout(), T, ALL_TIME, 1) == [
         SurveyedSpan(ALL_TIME, 0)
     ]
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.directory.iterdir()) == []
 
 
 def test_values_of_every_type_come_back_as_they_went_in(

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from lake_rows import (
     PUMP,
     TYPES,
+    LakePlace,
     Row,
     a_batch,
     a_deletion,
@@ -32,22 +32,22 @@ FAN = ThingDefinitionId("fan")
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Iterator[LakeWriter]:
-    writer = GroupCommitWriter(a_lane(tmp_path))
+def writer(place: LakePlace) -> Iterator[LakeWriter]:
+    writer = GroupCommitWriter(a_lane(place))
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[LakeReader]:
-    reader = a_reader(tmp_path)
+def reader(place: LakePlace) -> Iterator[LakeReader]:
+    reader = a_reader(place)
     yield reader
     reader.close()
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[LakeKeeper]:
-    keeper = a_keeper(tmp_path)
+def keeper(place: LakePlace) -> Iterator[LakeKeeper]:
+    keeper = a_keeper(place)
     yield keeper
     keeper.close()
 
@@ -81,13 +81,13 @@ def _snapshot(reader: LakeReader) -> int:
 
 
 def test_a_lake_that_was_never_written_needs_no_care(
-    keeper: LakeKeeper, tmp_path: Path
+    keeper: LakeKeeper, place: LakePlace
 ) -> None:
     assert keeper.measure() == LakeSize(0, 0, 0)
     assert keeper.compact(is_thorough=True) == 0
     assert keeper.expire(before=_now(), oldest_pin=None) == 0
     assert keeper.delete_leftovers(before=_now()) == 0
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.directory.iterdir()) == []
 
 
 def test_merging_changes_no_view_and_leaves_one_file(
@@ -270,12 +270,12 @@ def test_a_merged_file_outlives_the_snapshots_that_it_came_from(
 
 
 def test_leftovers_are_deleted_when_they_are_old_and_nothing_else_is(
-    writer: LakeWriter, reader: LakeReader, keeper: LakeKeeper, tmp_path: Path
+    writer: LakeWriter, reader: LakeReader, keeper: LakeKeeper, place: LakePlace
 ) -> None:
     _write(writer, 3)
     keeper.compact(is_thorough=True)
     before = {it: _rows(reader, it) for it in range(1, 5)}
-    table = tmp_path / "lakes" / "acme" / "data" / "main" / f"d_{PUMP}"
+    table = place.directory / "lakes" / "acme" / "data" / "main" / f"d_{PUMP}"
     (table / "leftover.parquet").write_bytes(b"half")
     (table / "notes.txt").write_text("of an operator")
 

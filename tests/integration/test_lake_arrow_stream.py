@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lake_rows import PUMP, TYPES, a_lane, a_layout, a_reader, read
+from lake_rows import PUMP, TYPES, LakePlace, a_lane, a_layout, a_reader, read
 from thingport.adapters.lake.arrow_stream import arrow_readings
 from thingport.adapters.lake.group_commit import GroupCommitWriter
 from thingport.application.ports import ReadingColumns
@@ -80,7 +80,7 @@ def _refused(content: bytes, directory: Path) -> Sequence[str]:
 
 
 def test_a_stream_of_things_of_several_definitions_is_stored_in_its_order(
-    tmp_path: Path,
+    place: LakePlace,
 ) -> None:
     content = _stream(
         {
@@ -90,10 +90,10 @@ def test_a_stream_of_things_of_several_definitions_is_stored_in_its_order(
             "thing": ["P-1", "F-1", "P-1", "P-2", "P-2"],
         }
     )
-    writer = GroupCommitWriter(a_lane(tmp_path))
-    writer.write(_check(content, tmp_path))
+    writer = GroupCommitWriter(a_lane(place))
+    writer.write(_check(content, place.directory))
 
-    reader = a_reader(tmp_path)
+    reader = a_reader(place)
     assert reader.current_snapshot() == 1
     assert read(reader, a_layout("long"), ["p1", "p2"]) == [
         ("p1", 2, 1),

@@ -4,14 +4,12 @@ So are all its views that a PENDING export holds. This guards every upgrade of t
 engine: it is what exports promise, and what row inlining once broke.
 """
 
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,8 +27,8 @@ from hypothesis.stateful import (
 )
 
 from lake_rows import (
-    ACME,
     TYPES,
+    FreshPlace,
     Numbers,
     Row,
     a_batch,
@@ -111,9 +109,12 @@ def _soon() -> datetime:
 class LakeModel(RuleBasedStateMachine):
     """A lake beside a dictionary; pinned are the views that may never change."""
 
+    fresh_place: FreshPlace
+
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp())
+        self.resources = ExitStack()
+        self.place = self.resources.enter_context(self.fresh_place())
         self.numbers = Numbers()
         self.head: Content = {}
         self.pinned: dict[int, Content] = {}
@@ -131,10 +132,10 @@ class LakeModel(RuleBasedStateMachine):
         self.schedule()
 
     def _open(self) -> None:
-        self.writer = GroupCommitWriter(a_lane(self.directory, self.numbers))
-        self.reader = a_reader(self.directory)
+        self.writer = GroupCommitWriter(a_lane(self.place, self.numbers))
+        self.reader = a_reader(self.place)
         self.keeper = a_keeper(
-            self.directory, self.numbers, max_file_bytes=self.max_file_bytes
+            self.place, self.numbers, max_file_bytes=self.max_file_bytes
         )
 
     def _close(self) -> None:
@@ -144,7 +145,7 @@ class LakeModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self._close()
-        shutil.rmtree(self.directory)
+        self.resources.close()
 
     @rule(written=writes)
     def write(self, written: Mapping[ThingDefinitionId, Sequence[Reading]]) -> None:
@@ -184,7 +185,7 @@ class LakeModel(RuleBasedStateMachine):
 
     @rule()
     def delete_leftovers(self) -> None:
-        table = self.directory / "lakes" / ACME / "data" / "main" / "d_pump"
+        table = self.place.lake / "data" / "main" / "d_pump"
         table.mkdir(parents=True, exist_ok=True)
         leftover = table / "leftover.parquet"
         leftover.write_bytes(b"half")
@@ -211,8 +212,9 @@ class MortalLakeModel(LakeModel):
     @rule(after_ms=st.integers(0, 300))
     def kill_the_keeper(self, after_ms: int) -> None:
         pin = min(self.pinned, default=-1)
-        arguments = (self.directory, Path(__file__).parents[1], pin)
-        command = [sys.executable, "-c", KEEP, *map(str, arguments)]
+        tests = str(Path(__file__).parents[1])
+        arguments = (tests, str(pin), *self.place.arguments)
+        command = [sys.executable, "-c", KEEP, *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as keeper:
             assert keeper.stdout is not None
             assert keeper.stdout.readline() == b"ready\n"
@@ -225,11 +227,10 @@ class MortalLakeModel(LakeModel):
 KEEP = """
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from lake_rows import a_keeper
-pin = int(sys.argv[3])
-keeper = a_keeper(Path(sys.argv[1]), max_file_bytes=6_000)
+sys.path.insert(0, sys.argv[1])
+from lake_rows import a_keeper, at_arguments
+pin = int(sys.argv[2])
+keeper = a_keeper(at_arguments(*sys.argv[3:]), max_file_bytes=6_000)
 keeper.measure()
 print("ready", flush=True)
 for _ in range(5):
@@ -249,19 +250,30 @@ def _settings(*, examples: int, steps: int) -> settings:
     )
 
 
-def test_a_lake_is_what_a_dictionary_says() -> None:
-    run_state_machine_as_test(LakeModel, settings=_settings(examples=10, steps=12))
+def _with(fresh_place: FreshPlace, model: type[LakeModel]) -> type[LakeModel]:
+    """Give the model with lakes of one kind; Hypothesis makes it by itself."""
+    return type(model.__name__, (model,), {"fresh_place": staticmethod(fresh_place)})
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_a_lake_is_what_a_dictionary_says_for_long() -> None:
-    run_state_machine_as_test(LakeModel, settings=_settings(examples=100, steps=40))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_200)
-def test_a_lake_is_what_a_dictionary_says_whoever_is_killed() -> None:
+def test_a_lake_is_what_a_dictionary_says(fresh_place: FreshPlace) -> None:
     run_state_machine_as_test(
-        MortalLakeModel, settings=_settings(examples=20, steps=20)
+        _with(fresh_place, LakeModel), settings=_settings(examples=10, steps=12)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_a_lake_is_what_a_dictionary_says_for_long(fresh_place: FreshPlace) -> None:
+    run_state_machine_as_test(
+        _with(fresh_place, LakeModel), settings=_settings(examples=100, steps=40)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+def test_a_lake_is_what_a_dictionary_says_whoever_is_killed(
+    fresh_place: FreshPlace,
+) -> None:
+    run_state_machine_as_test(
+        _with(fresh_place, MortalLakeModel), settings=_settings(examples=20, steps=20)
     )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lake_rows import PUMP, a_lane, a_reader, read
+from lake_rows import PUMP, LakePlace, a_lane, a_reader, read
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
 from thingport.adapters.lake.source_checks import IngestReport
 from thingport.domain.errors import InvalidRequest
@@ -64,22 +64,22 @@ def _write(path: Path, columns: Mapping[str, object]) -> Path:
     return path
 
 
-def _ingest(tmp_path: Path, columns: Mapping[str, object]) -> IngestReport:
-    path = _write(tmp_path / "in.parquet", columns)
-    return ingest_parquet(path, THINGS, METRICS, a_lane(tmp_path))
+def _ingest(place: LakePlace, columns: Mapping[str, object]) -> IngestReport:
+    path = _write(place.directory / "in.parquet", columns)
+    return ingest_parquet(path, THINGS, METRICS, a_lane(place))
 
 
-def _refused(tmp_path: Path, columns: Mapping[str, object]) -> Sequence[str]:
+def _refused(place: LakePlace, columns: Mapping[str, object]) -> Sequence[str]:
     with pytest.raises(InvalidRequest) as refusal:
-        _ingest(tmp_path, columns)
-    assert a_reader(tmp_path).current_snapshot() is None
-    assert list((tmp_path / "lakes").rglob("*")) == []
+        _ingest(place, columns)
+    assert a_reader(place).current_snapshot() is None
+    assert list((place.directory / "lakes").rglob("*")) == []
     return refusal.value.faults
 
 
-def test_rows_of_many_things_are_stored_in_one_commit(tmp_path: Path) -> None:
+def test_rows_of_many_things_are_stored_in_one_commit(place: LakePlace) -> None:
     report = _ingest(
-        tmp_path,
+        place,
         {
             "double": pa.array([0.5, None, 3, 7, None], pa.float64()),
             "timestamp": [2, 1, 1, 9, 4],
@@ -88,7 +88,7 @@ def test_rows_of_many_things_are_stored_in_one_commit(tmp_path: Path) -> None:
         },
     )
 
-    reader = a_reader(tmp_path)
+    reader = a_reader(place)
     assert report == IngestReport(rows=4, values=5, things=3)
     pumps = _layout(PUMP, "double", "string")
     assert read(reader, pumps, ["p1", "p2"]) == [
@@ -100,10 +100,10 @@ def test_rows_of_many_things_are_stored_in_one_commit(tmp_path: Path) -> None:
     assert reader.current_snapshot() == 1
 
 
-def test_the_row_further_down_the_file_is_the_later_one(tmp_path: Path) -> None:
+def test_the_row_further_down_the_file_is_the_later_one(place: LakePlace) -> None:
     count = 300_000
     _ingest(
-        tmp_path,
+        place,
         {
             "thing": ["P-1"] * count,
             "timestamp": [it % 2 for it in range(count)],
@@ -111,7 +111,7 @@ def test_the_row_further_down_the_file_is_the_later_one(tmp_path: Path) -> None:
         },
     )
 
-    rows = read(a_reader(tmp_path), _layout(PUMP, "long"), ["p1"])
+    rows = read(a_reader(place), _layout(PUMP, "long"), ["p1"])
     assert [it[2] for it in rows] == [*range(0, count, 2), *range(1, count, 2)]
 
 
@@ -135,11 +135,11 @@ def test_the_row_further_down_the_file_is_the_later_one(tmp_path: Path) -> None:
     ids=str,
 )
 def test_timestamps_are_utc_whatever_their_type(
-    tmp_path: Path, instants: object
+    place: LakePlace, instants: object
 ) -> None:
-    _ingest(tmp_path, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]})
+    _ingest(place, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]})
 
-    rows = read(a_reader(tmp_path), _layout(PUMP, "long"), ["p1"])
+    rows = read(a_reader(place), _layout(PUMP, "long"), ["p1"])
     assert rows == [("p1", -1, 2), ("p1", 1_500, 1)]
 
 
@@ -161,14 +161,12 @@ def test_timestamps_are_utc_whatever_their_type(
     ids=str,
 )
 def test_values_that_fit_are_taken_from_any_column_type(
-    tmp_path: Path, name: str, values: object, stored: object
+    place: LakePlace, name: str, values: object, stored: object
 ) -> None:
-    report = _ingest(
-        tmp_path, {"thing": ["P-1"] * 2, "timestamp": [1, 2], name: values}
-    )
+    report = _ingest(place, {"thing": ["P-1"] * 2, "timestamp": [1, 2], name: values})
 
     assert report == IngestReport(rows=1, values=1, things=1)
-    rows = read(a_reader(tmp_path), _layout(PUMP, name), ["p1"])
+    rows = read(a_reader(place), _layout(PUMP, name), ["p1"])
     assert rows == [("p1", 1, stored)]
 
 
@@ -195,19 +193,19 @@ def test_values_that_fit_are_taken_from_any_column_type(
     ids=str,
 )
 def test_a_value_that_does_not_fit_is_refused_by_row_and_column(
-    tmp_path: Path, name: str, values: object, reason: str
+    place: LakePlace, name: str, values: object, reason: str
 ) -> None:
     (fault,) = _refused(
-        tmp_path, {"thing": ["P-2", "P-1"], "timestamp": [1, 2], name: values}
+        place, {"thing": ["P-2", "P-1"], "timestamp": [1, 2], name: values}
     )
 
     assert fault.startswith(f"row 2 (thing P-1), column '{name}': ")
     assert reason in fault
 
 
-def test_one_name_may_have_two_types_in_two_definitions(tmp_path: Path) -> None:
+def test_one_name_may_have_two_types_in_two_definitions(place: LakePlace) -> None:
     (fault,) = _refused(
-        tmp_path,
+        place,
         {"thing": ["P-1", "F-1"], "timestamp": [1, 1], "double": [0.5, 0.5]},
     )
 
@@ -216,14 +214,14 @@ def test_one_name_may_have_two_types_in_two_definitions(tmp_path: Path) -> None:
     )
 
 
-def test_names_that_differ_in_case_only_are_two_metrics(tmp_path: Path) -> None:
+def test_names_that_differ_in_case_only_are_two_metrics(place: LakePlace) -> None:
     _ingest(
-        tmp_path,
+        place,
         {"thing": ["F-1"], "timestamp": [1], "speed": [1.0], "Speed": [2.0]},
     )
 
     layout = _layout(FAN, "Speed", "speed")
-    assert read(a_reader(tmp_path), layout, ["f1"]) == [("f1", 1, 2.0, 1.0)]
+    assert read(a_reader(place), layout, ["f1"]) == [("f1", 1, 2.0, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -240,49 +238,50 @@ def test_names_that_differ_in_case_only_are_two_metrics(tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_timestamp_that_cannot_be_kept_is_refused(
-    tmp_path: Path, instants: object, reason: str
+    place: LakePlace, instants: object, reason: str
 ) -> None:
     assert _refused(
-        tmp_path, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]}
+        place, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]}
     ) == (reason,)
 
 
-def test_a_timestamp_beyond_what_the_engine_counts_is_refused(tmp_path: Path) -> None:
+def test_a_timestamp_beyond_what_the_engine_counts_is_refused(place: LakePlace) -> None:
     instants = pa.array([1, 2**60], pa.timestamp("ms"))
     [fault] = _refused(
-        tmp_path, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]}
+        place, {"thing": ["P-1"] * 2, "timestamp": instants, "long": [1, 2]}
     )
     assert "cannot be read: Conversion Error" in fault
 
 
-def test_the_first_and_last_instants_are_kept(tmp_path: Path) -> None:
+def test_the_first_and_last_instants_are_kept(place: LakePlace) -> None:
     ends = [MIN_TIMESTAMP_MS, MAX_TIMESTAMP_MS]
-    _ingest(tmp_path, {"thing": ["P-1"] * 2, "timestamp": ends, "long": [1, 2]})
+    _ingest(place, {"thing": ["P-1"] * 2, "timestamp": ends, "long": [1, 2]})
 
-    rows = read(a_reader(tmp_path), _layout(PUMP, "long"), ["p1"])
+    rows = read(a_reader(place), _layout(PUMP, "long"), ["p1"])
     assert [it[1] for it in rows] == ends
 
 
-def test_unknown_serial_numbers_are_named_up_to_a_few(tmp_path: Path) -> None:
+def test_unknown_serial_numbers_are_named_up_to_a_few(place: LakePlace) -> None:
     things = ["P-1", "Z", "Y", "Z", *(f"X{it}" for it in range(9)), None]
     instants = list(range(len(things)))
 
     assert _refused(
-        tmp_path, {"thing": things, "timestamp": instants, "long": instants}
+        place, {"thing": things, "timestamp": instants, "long": instants}
     ) == (
         "row 14, thing: a serial number is due in every row",
         "column 'thing': no things with serial numbers Z, Y, X0, X1, X2 and 6 more",
     )
 
 
-def test_a_column_that_is_no_metric_is_refused(tmp_path: Path) -> None:
+def test_a_column_that_is_no_metric_is_refused(place: LakePlace) -> None:
     (fault,) = _refused(
-        tmp_path, {"thing": ["P-1"], "timestamp": [1], "long": [1], "lnog": [None]}
+        place,
+        {"thing": ["P-1"], "timestamp": [1], "long": [1], "lnog": [None]},
     )
     assert fault.startswith("column 'lnog': none of the things has a metric")
 
 
-def test_a_metric_without_plain_values_is_no_column(tmp_path: Path) -> None:
+def test_a_metric_without_plain_values_is_no_column(place: LakePlace) -> None:
     blob = Metric(
         id=MetricId("blob"),
         thing_definition_id=PUMP,
@@ -291,11 +290,12 @@ def test_a_metric_without_plain_values_is_no_column(tmp_path: Path) -> None:
         value_type=ValueType.STRING,
     )
     path = _write(
-        tmp_path / "in.parquet", {"thing": ["P-1"], "timestamp": [1], "picture": ["x"]}
+        place.directory / "in.parquet",
+        {"thing": ["P-1"], "timestamp": [1], "picture": ["x"]},
     )
 
     with pytest.raises(InvalidRequest, match="picture"):
-        ingest_parquet(path, THINGS, {PUMP: {"picture": blob}}, a_lane(tmp_path))
+        ingest_parquet(path, THINGS, {PUMP: {"picture": blob}}, a_lane(place))
 
 
 @pytest.mark.parametrize(
@@ -310,37 +310,37 @@ def test_a_metric_without_plain_values_is_no_column(tmp_path: Path) -> None:
     ids=str,
 )
 def test_a_file_without_its_two_key_columns_is_refused(
-    tmp_path: Path, columns: Mapping[str, object], reason: str
+    place: LakePlace, columns: Mapping[str, object], reason: str
 ) -> None:
-    (fault,) = _refused(tmp_path, columns)
+    (fault,) = _refused(place, columns)
     assert reason in fault
 
 
-def test_a_file_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_a_column_twice_is_refused(place: LakePlace) -> None:
     arrays = [pa.array(["P-1"]), pa.array([1]), pa.array([1]), pa.array([2])]
     table = pa.Table.from_arrays(arrays, ["thing", "timestamp", "long", "long"])
-    pq.write_table(table, tmp_path / "in.parquet")
+    pq.write_table(table, place.directory / "in.parquet")
 
     with pytest.raises(InvalidRequest, match="more than one column 'long'"):
-        ingest_parquet(tmp_path / "in.parquet", THINGS, METRICS, a_lane(tmp_path))
+        ingest_parquet(place.directory / "in.parquet", THINGS, METRICS, a_lane(place))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"thing,timestamp\n", b"PAR1" * 9])
 def test_a_file_that_is_no_parquet_is_refused(
-    tmp_path: Path, content: bytes | None
+    place: LakePlace, content: bytes | None
 ) -> None:
-    path = tmp_path / "in.parquet"
+    path = place.directory / "in.parquet"
     if content is not None:
         path.write_bytes(content)
 
     with pytest.raises(InvalidRequest, match="no readable Parquet file"):
-        ingest_parquet(path, THINGS, METRICS, a_lane(tmp_path))
+        ingest_parquet(path, THINGS, METRICS, a_lane(place))
 
 
-def test_a_file_with_damaged_pages_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_damaged_pages_is_refused(place: LakePlace) -> None:
     count = 5_000
     path = _write(
-        tmp_path / "in.parquet",
+        place.directory / "in.parquet",
         {
             "thing": ["P-1"] * count,
             "timestamp": list(range(count)),
@@ -352,13 +352,13 @@ def test_a_file_with_damaged_pages_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
 
     with pytest.raises(InvalidRequest, match="cannot be read"):
-        ingest_parquet(path, THINGS, METRICS, a_lane(tmp_path))
-    assert a_reader(tmp_path).current_snapshot() is None
+        ingest_parquet(path, THINGS, METRICS, a_lane(place))
+    assert a_reader(place).current_snapshot() is None
 
 
-def test_a_file_without_rows_stores_nothing(tmp_path: Path) -> None:
+def test_a_file_without_rows_stores_nothing(place: LakePlace) -> None:
     report = _ingest(
-        tmp_path,
+        place,
         {
             "thing": pa.array([], pa.string()),
             "timestamp": pa.array([], pa.int64()),
@@ -367,29 +367,29 @@ def test_a_file_without_rows_stores_nothing(tmp_path: Path) -> None:
     )
 
     assert report == IngestReport(rows=0, values=0, things=0)
-    assert a_reader(tmp_path).current_snapshot() is None
+    assert a_reader(place).current_snapshot() is None
 
 
-def test_a_files_name_is_no_pattern_and_no_partition(tmp_path: Path) -> None:
-    folder = tmp_path / "long=5"
+def test_a_files_name_is_no_pattern_and_no_partition(place: LakePlace) -> None:
+    folder = place.directory / "long=5"
     folder.mkdir()
     columns = {"thing": ["P-1"], "timestamp": [1], "double": [0.5]}
     path = _write(folder / "a[1]*?'.parquet", columns)
     _write(folder / "a1x.parquet", {**columns, "lnog": [1]})
 
-    ingest_parquet(path, THINGS, METRICS, a_lane(tmp_path))
+    ingest_parquet(path, THINGS, METRICS, a_lane(place))
 
     layout = _layout(PUMP, "double", "long")
-    assert read(a_reader(tmp_path), layout, ["p1"]) == [("p1", 1, 0.5, None)]
+    assert read(a_reader(place), layout, ["p1"]) == [("p1", 1, 0.5, None)]
 
 
-def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
+def test_progress_ends_at_the_whole(place: LakePlace) -> None:
     path = _write(
-        tmp_path / "in.parquet",
+        place.directory / "in.parquet",
         {"thing": ["P-1", "F-1"], "timestamp": [1, 1], "double": [1.0, 2.0]},
     )
     told: list[tuple[int, int]] = []
 
-    ingest_parquet(path, THINGS, METRICS, a_lane(tmp_path), lambda *it: told.append(it))
+    ingest_parquet(path, THINGS, METRICS, a_lane(place), lambda *it: told.append(it))
 
     assert told == [(0, 2), (1, 2), (2, 2)]

@@ -10,10 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders import a_metric
-from lake_rows import ACME, PUMP, a_batch, a_lane, a_layout, a_reader, a_reading, read
-from thingport.adapters.lake.engine import attach, open_engine
+from lake_rows import (
+    ACME,
+    PUMP,
+    LakePlace,
+    a_batch,
+    a_lane,
+    a_layout,
+    a_reader,
+    a_reading,
+    read,
+)
+from thingport.adapters.lake.catalogue import open_catalogue
+from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.group_commit import GroupCommitWriter
-from thingport.adapters.lake.lake_names import CATALOGUE_FILE
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.snapshot_query import (
@@ -28,8 +38,8 @@ from thingport.domain.period import ALL_TIME
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[DuckLakeReader]:
-    writer = GroupCommitWriter(a_lane(tmp_path))
+def reader(place: LakePlace) -> Iterator[DuckLakeReader]:
+    writer = GroupCommitWriter(a_lane(place))
     for start in (0, 5_000):
         writer.write(
             [
@@ -42,22 +52,22 @@ def reader(tmp_path: Path) -> Iterator[DuckLakeReader]:
             ]
         )
     writer.close()
-    reader = a_reader(tmp_path)
+    reader = a_reader(place)
     yield reader
     reader.close()
 
 
-def _second_file(tmp_path: Path) -> Path:
-    return sorted(tmp_path.rglob("*.parquet"))[1]
+def _second_file(place: LakePlace) -> Path:
+    return sorted(place.directory.rglob("*.parquet"))[1]
 
 
 @pytest.mark.parametrize(
     "content", [None, b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"]
 )
 def test_a_file_that_is_gone_or_damaged_is_corrupt_data(
-    reader: DuckLakeReader, tmp_path: Path, content: bytes | None
+    reader: DuckLakeReader, place: LakePlace, content: bytes | None
 ) -> None:
-    file = _second_file(tmp_path)
+    file = _second_file(place)
     file.unlink()
     if content is not None:
         file.write_bytes(content)
@@ -71,9 +81,9 @@ def test_a_file_that_is_gone_or_damaged_is_corrupt_data(
 
 
 def test_a_truncated_file_is_corrupt_data(
-    reader: DuckLakeReader, tmp_path: Path
+    reader: DuckLakeReader, place: LakePlace
 ) -> None:
-    file = _second_file(tmp_path)
+    file = _second_file(place)
     file.write_bytes(file.read_bytes()[:-200])
 
     with pytest.raises(CorruptData):
@@ -81,9 +91,9 @@ def test_a_truncated_file_is_corrupt_data(
 
 
 def test_a_file_with_garbled_pages_is_corrupt_data(
-    reader: DuckLakeReader, tmp_path: Path
+    reader: DuckLakeReader, place: LakePlace
 ) -> None:
-    file = _second_file(tmp_path)
+    file = _second_file(place)
     content = bytearray(file.read_bytes())
     content[4:200] = bytes(196)
     file.write_bytes(content)
@@ -106,13 +116,13 @@ def test_a_column_of_another_type_than_planned_is_corrupt_data(
         read(reader, layout, ["t"])
 
 
-def test_a_garbled_catalogue_is_corrupt_data(tmp_path: Path) -> None:
-    lake = tmp_path / "lakes" / ACME
+def test_a_garbled_catalogue_is_corrupt_data(file_place: LakePlace) -> None:
+    lake = file_place.lake
     lake.mkdir(parents=True)
     (lake / "catalogue.sqlite").write_bytes(b"no database at all " * 400)
 
     with pytest.raises(CorruptData):
-        a_reader(tmp_path).current_snapshot()
+        a_reader(file_place).current_snapshot()
 
 
 def test_several_reads_of_one_reader_may_overlap(reader: DuckLakeReader) -> None:
@@ -135,10 +145,10 @@ def test_batches_are_small(reader: DuckLakeReader) -> None:
 
 
 def test_cutting_more_than_the_memory_goes_through_temporary_files(
-    tmp_path: Path,
+    place: LakePlace,
 ) -> None:
     count, scattered = 3_000_000, 1_000_003
-    path = tmp_path / "giant.parquet"
+    path = place.directory / "giant.parquet"
     pq.write_table(
         pa.table(
             {
@@ -154,28 +164,28 @@ def test_cutting_more_than_the_memory_goes_through_temporary_files(
         path,
         {"U-1": (ThingId("u"), PUMP)},
         {PUMP: {"long": metric}},
-        a_lane(tmp_path),
+        a_lane(place),
     )
-    small = a_reader(tmp_path, memory_mb=100)
+    small = a_reader(place, memory_mb=100)
 
     at = small.current_snapshot()
     spans = small.cut_thing(at, a_layout("long"), ThingId("u"), ALL_TIME, 2_000_000)
     small.close()
 
     assert sum(it.rows for it in spans) == count
-    assert list((tmp_path / "tmp").glob("*/*")) == []
+    assert list((place.directory / "tmp").glob("*/*")) == []
 
 
 def test_an_instant_that_was_overwritten_for_long_needs_no_more_memory(
-    tmp_path: Path,
+    place: LakePlace,
 ) -> None:
-    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer = GroupCommitWriter(a_lane(place))
     for number in range(24):
         texts = [f"{number:02}{it}" + "x" * 1_000_000 for it in range(10)]
         writer.write([a_batch(*(a_reading("t", 7, string=it) for it in texts))])
     writer.write([a_batch(a_reading("t", 7, long=1), a_reading("u", 8, long=2))])
     writer.close()
-    small = a_reader(tmp_path, memory_mb=100)
+    small = a_reader(place, memory_mb=100)
 
     rows = read(small, a_layout("long", "string", "double"), ["t"])
     small.close()
@@ -183,13 +193,17 @@ def test_an_instant_that_was_overwritten_for_long_needs_no_more_memory(
     assert rows == [("t", 7, 1, "239" + "x" * 1_000_000, None)]
 
 
-def test_only_rows_near_the_wanted_things_are_taken_from_files(tmp_path: Path) -> None:
+def test_only_rows_near_the_wanted_things_are_taken_from_files(
+    place: LakePlace,
+) -> None:
     names = [f"t{it:03}" for it in range(400)]
-    writer = GroupCommitWriter(a_lane(tmp_path))
+    writer = GroupCommitWriter(a_lane(place))
     writer.write([a_batch(*(a_reading(it, 1, long=1) for it in names))])
     writer.close()
-    engine = open_engine(memory_mb=256, threads=1, temp_dir=tmp_path / "tmp")
-    attach(engine, tmp_path / "lakes" / ACME / CATALOGUE_FILE, read_only=True)
+    engine = open_engine(memory_mb=256, threads=1, temp_dir=place.directory / "tmp")
+    open_catalogue(place.directory / "lakes", ACME, place.database_url).attach(
+        engine, read_only=True
+    )
     columns = find_columns(engine, PUMP, 1)
     assert columns is not None
 

@@ -1,14 +1,13 @@
 """Query engines: DuckDB with the extensions that a lake needs, and no others."""
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from uuid import uuid4
 
 import duckdb
 
-from thingport.adapters.lake.lake_names import DATA_FOLDER, LAKE, quote_text
-
-_EXTENSIONS = ("sqlite_scanner", "ducklake")
+from thingport.adapters.lake.lake_names import LAKE, quote_text
 
 
 def open_engine(
@@ -20,8 +19,7 @@ def open_engine(
     and the engine refuses an extension whose signature is wrong.
     """
     engine = open_bare_engine(memory_mb=memory_mb, threads=threads, temp_dir=temp_dir)
-    for name in _EXTENSIONS:
-        engine.execute(f"LOAD {quote_text(_extension_path(name))}")
+    load_extension(engine, "ducklake")
     return engine
 
 
@@ -51,24 +49,42 @@ def open_bare_engine(
     )
 
 
+def load_extension(engine: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension, unless the engine has it."""
+    engine.execute(f"LOAD {quote_text(_extension_path(name))}")
+
+
 def attach(
-    engine: duckdb.DuckDBPyConnection, catalogue: Path, *, read_only: bool
+    engine: duckdb.DuckDBPyConnection,
+    catalogue: str,
+    data_directory: Path,
+    *,
+    read_only: bool,
+    options: Sequence[str] = (),
 ) -> None:
-    """Attach a lake, whose data lies beside its catalogue.
+    """Attach a lake.
 
     The catalogue remembers where its data lay when it was made; the folder may
     have been moved since, so the place is given anew each time. Rows are never
     kept in the catalogue itself: views of the past came out wrong with them.
+
+    Args:
+        engine: Has the extension that reads the catalogue.
+        catalogue: Where it is, as the engine names it.
+        data_directory: Where the lake's files lie.
+        read_only: Whether nothing will be written.
+        options: More of them, as SQL.
     """
-    options = [
-        f"DATA_PATH {quote_text(f'{catalogue.parent}/{DATA_FOLDER}/')}",
+    settled = [
+        f"DATA_PATH {quote_text(f'{data_directory}/')}",
         "OVERRIDE_DATA_PATH true",
         "DATA_INLINING_ROW_LIMIT 0",
+        *options,
     ]
     if read_only:
-        options.append("READ_ONLY")
-    address = quote_text(f"ducklake:sqlite:{catalogue}")
-    engine.execute(f"ATTACH {address} AS {LAKE} ({', '.join(options)})")
+        settled.append("READ_ONLY")
+    address = quote_text(f"ducklake:{catalogue}")
+    engine.execute(f"ATTACH {address} AS {LAKE} ({', '.join(settled)})")
 
 
 def _extension_path(name: str) -> str:

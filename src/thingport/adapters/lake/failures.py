@@ -11,8 +11,10 @@ from thingport.domain.errors import CorruptData, StoreUnavailable, ThingportErro
 STORE = "the lake"
 
 _LOCKED = "database is locked"
+_OVERTAKEN = "ducklake_max_retry_count"
 _PASSING = (
     _LOCKED,
+    _OVERTAKEN,
     "No space left",
     "Too many open files",
     "Out of Memory",
@@ -23,7 +25,22 @@ _PASSING = (
     "database or disk is full",
     "readonly database",
     "Read-only file system",
+    # What the library that talks to a database server says, and the server itself.
+    "Unable to connect to Postgres",
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "the database system is",
+    "canceling statement due to",
+    # A connection that is lost within a commit leaves the engine without words.
+    'Failed to execute query "ROLLBACK"',
 )
+_OF_CATALOGUE = "DuckLake: "
+"""What the engine says of its own questions to a catalogue, which are not ours."""
+
 _BUGS = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -36,7 +53,7 @@ _BUGS = (
 
 def is_locked(error: duckdb.Error) -> bool:
     """Whether another process was in the way, so that trying again is worth it."""
-    return _LOCKED in str(error)
+    return any(it in str(error) for it in (_LOCKED, _OVERTAKEN))
 
 
 def explain(error: Exception) -> ThingportError | None:
@@ -47,7 +64,7 @@ def explain(error: Exception) -> ThingportError | None:
     )
     if passing:
         return StoreUnavailable(STORE, text)
-    if isinstance(error, _BUGS):
+    if isinstance(error, _BUGS) and _OF_CATALOGUE not in text:
         return None
     return CorruptData(f"{STORE} is damaged: {text}")
 

@@ -86,6 +86,8 @@ class FileReplacement:
         if not present.issuperset(self.replaced):
             return  # Rows were deleted meanwhile, so the new file has too many.
         place = self._move_in()
+        if place is None:
+            return
         deleted = transaction.count(
             f"DELETE FROM {qualified(self.table)} WHERE {self._are_replaced()}"  # noqa: S608  # quoted
         )
@@ -100,14 +102,18 @@ class FileReplacement:
         )
         self.is_done = True
 
-    def _move_in(self) -> Path:
+    def _move_in(self) -> Path | None:
         """Move the new file beside the old ones, durably; it counts from the commit on.
 
-        Until then it is a leftover, should the process die.
+        Until then it is a leftover, should the process die. ``None`` if it is gone:
+        somebody merges who took us for dead, and has swept up after us.
         """
         place = Path(self.replaced[0].path).parent / self.staged.name
-        if self.staged.exists():
+        try:
             self.staged.rename(place)
+        except FileNotFoundError:
+            if not place.exists():
+                return None
         sync(place.parent)
         sync(self.staged.parent)
         return place

@@ -9,24 +9,21 @@ from uuid import uuid4
 
 import duckdb
 
+from thingport.adapters.lake.catalogue import open_catalogue
 from thingport.adapters.lake.durability import make_directory
-from thingport.adapters.lake.engine import attach, open_engine
+from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.failures import reading_failures, writing_failures
-from thingport.adapters.lake.file_lock import locked_file
 from thingport.adapters.lake.file_replacement import FileReplacement, list_files
 from thingport.adapters.lake.lake_names import (
-    CATALOGUE_FILE,
-    COMPACTION_LOCK_FILE,
-    DATA_FOLDER,
     LAKE,
-    METADATA,
     STAGING_FOLDER,
+    Turn,
     lake_directory,
 )
 from thingport.adapters.lake.lake_transaction import LakeTransaction
 from thingport.adapters.lake.stored_files import (
-    KNOWN_FILES,
     iter_stored_files,
+    known_files,
     list_leftovers,
 )
 from thingport.adapters.lake.writer_lane import WriterLane
@@ -59,6 +56,8 @@ class DuckLakeKeeper:
         threads: Threads of the engine.
         max_file_bytes: Largest file that merging makes.
         patience: How long to wait for another process that merges.
+        database_url: The PostgreSQL database that has the lake's catalogue, if
+            one has.
     """
 
     def __init__(  # noqa: PLR0913  # limits with defaults
@@ -72,14 +71,17 @@ class DuckLakeKeeper:
         threads: int = 1,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
         patience: timedelta = timedelta(seconds=60),
+        database_url: str | None = None,
     ) -> None:
-        self._directory = lake_directory(lakes_dir, tenant_id)
+        self._staging_directory = lake_directory(lakes_dir, tenant_id) / STAGING_FOLDER
+        self._catalogue = open_catalogue(lakes_dir, tenant_id, database_url)
+        self._metadata = self._catalogue.metadata
         self._lane = lane
         self._temp_dir = temp_dir
         self._memory_mb = memory_mb
         self._threads = threads
         self._max_file_bytes = max_file_bytes
-        self._patience_s = patience.total_seconds()
+        self._patience = patience
         self._engine: duckdb.DuckDBPyConnection | None = None
 
     def close(self) -> None:
@@ -87,6 +89,7 @@ class DuckLakeKeeper:
         if self._engine is not None:
             self._engine.close()
         self._engine = None
+        self._catalogue.close()
         self._lane.close()
 
     def measure(self) -> LakeSize:
@@ -103,7 +106,7 @@ class DuckLakeKeeper:
                 "SELECT sum(file_count)::BIGINT, sum(file_size_bytes)::BIGINT"  # noqa: S608  # a constant
                 f" FROM ducklake_table_info('{LAKE}')"
             )
-            kept = iter_stored_files(self._directory / DATA_FOLDER)
+            kept = iter_stored_files(self._catalogue.data_directory)
             kept_bytes = sum(it.size_bytes for it in kept)
         return LakeSize(rows[0][0] or 0, rows[0][1] or 0, kept_bytes)
 
@@ -152,7 +155,8 @@ class DuckLakeKeeper:
             # There are such files without a snapshot to give up if a process died
             # between the two commits.
             freed = self._ask(
-                f"SELECT count(*) FROM {METADATA}.ducklake_files_scheduled_for_deletion"  # noqa: S608  # constants
+                "SELECT count(*)"  # noqa: S608  # a quoted name
+                f" FROM {self._metadata}.ducklake_files_scheduled_for_deletion"
             )[0][0]
         if chosen:
             versions = ", ".join(str(it) for it in chosen)
@@ -178,22 +182,23 @@ class DuckLakeKeeper:
         if not self._is_there():
             return 0
         deleted = 0
+        known = known_files(self._metadata)
 
         def delete(transaction: LakeTransaction) -> None:
             # In the lane, where no write is under way that knows of them alone.
             nonlocal deleted
             deleted = 0
-            for path in list_leftovers(old, transaction.query(KNOWN_FILES)):
+            for path in list_leftovers(old, transaction.query(known)):
                 path.unlink(missing_ok=True)
                 deleted += 1
 
         with writing_failures():
             old = [
                 it.path
-                for it in iter_stored_files(self._directory / DATA_FOLDER)
+                for it in iter_stored_files(self._catalogue.data_directory)
                 if it.written_at < before
             ]
-            if old and list_leftovers(old, self._ask(KNOWN_FILES)):
+            if old and list_leftovers(old, self._ask(known)):
                 self._lane.commit(delete)
         return deleted
 
@@ -219,7 +224,7 @@ class DuckLakeKeeper:
             return ()
         keep_from = bygone[-1] if oldest_pin is None else min(bygone[-1], oldest_pin)
         freed_files = self._ask(
-            f"SELECT end_snapshot, count(*) FROM {METADATA}.ducklake_data_file"  # noqa: S608  # constants
+            f"SELECT end_snapshot, count(*) FROM {self._metadata}.ducklake_data_file"  # noqa: S608  # a quoted name
             " WHERE end_snapshot IS NOT NULL GROUP BY 1"
         )
         return choose_snapshots([it for it, _ in rows], keep_from, dict(freed_files))
@@ -227,18 +232,15 @@ class DuckLakeKeeper:
     @contextmanager
     def _staging(self) -> Generator[Path]:
         """Lend the folder for new files, empty, to one process at a time."""
-        lock = self._directory / COMPACTION_LOCK_FILE
-        with locked_file(lock, patience_s=self._patience_s, holder="merging files"):
-            staging = self._directory / STAGING_FOLDER
+        with self._catalogue.turn(Turn.MERGING, self._patience):
+            staging = self._staging_directory
             make_directory(staging)
-            for leftover in staging.iterdir():
-                leftover.unlink()
+            _empty(staging)
             yield staging
-            for leftover in staging.iterdir():
-                leftover.unlink()
+            _empty(staging)
 
     def _is_there(self) -> bool:
-        return (self._directory / CATALOGUE_FILE).exists()
+        return self._engine is not None or self._catalogue.exists()
 
     def _ask(self, query: str) -> Sequence[tuple[Any, ...]]:
         return self._attached().execute(query).fetchall()
@@ -251,9 +253,14 @@ class DuckLakeKeeper:
                 temp_dir=self._temp_dir,
             )
             try:
-                attach(engine, self._directory / CATALOGUE_FILE, read_only=True)
+                self._catalogue.attach(engine, read_only=True)
             except duckdb.Error:
                 engine.close()
                 raise
             self._engine = engine
         return self._engine
+
+
+def _empty(directory: Path) -> None:
+    for leftover in directory.iterdir():
+        leftover.unlink(missing_ok=True)

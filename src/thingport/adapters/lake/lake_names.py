@@ -1,30 +1,37 @@
 """Where a lake lies, and what its tables and columns are called."""
 
+from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 
 from thingport.domain.ids import MetricId, TenantId, ThingDefinitionId
 from thingport.domain.metric import ValueType
 
+
+class Turn(StrEnum):
+    """What only one process does to a lake at a time, in words for an error."""
+
+    WRITING = "writing"
+    MERGING = "merging files"
+
+
 LAKE = "lake"
 """The name under which every engine attaches its lake."""
 
 CATALOGUE_FILE = "catalogue.sqlite"
-"""Which Parquet files belong to which table at which snapshot."""
+"""Which Parquet files belong to which table at which snapshot, where a file says it."""
 
-LOCK_FILE = "writer.lock"
-"""Locked by whoever writes."""
-
-COMPACTION_LOCK_FILE = "compaction.lock"
-"""Locked by whoever merges files."""
+LOCK_FILES = {Turn.WRITING: "writer.lock", Turn.MERGING: "compaction.lock"}
+"""Locked by whoever has a turn, where the catalogue is a file."""
 
 DATA_FOLDER = "data"
-"""Beside the catalogue: a folder of Parquet files for each table."""
+"""In the folder of a lake: a folder of Parquet files for each table."""
 
 STAGING_FOLDER = "compacting"
-"""Beside the catalogue: merged files until the moment in which they count."""
+"""In the folder of a lake: merged files until the moment in which they count."""
 
-METADATA = f"__ducklake_metadata_{LAKE}.main"
-"""The tables of the catalogue itself, as the DuckLake specification has them."""
+_MAX_SCHEMA_BYTES = 63
+"""PostgreSQL cuts longer names short, so that two could become one."""
 
 KEY_COLUMNS = {"thing": "VARCHAR", "ts": "BIGINT", "written_seq": "BIGINT"}
 """What every table has: which thing, UTC milliseconds, and the order of writing."""
@@ -45,6 +52,22 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 def lake_directory(lakes_dir: Path, tenant_id: TenantId) -> Path:
     """Give the folder of a tenant's lake."""
     return lakes_dir / _escape(tenant_id)
+
+
+def metadata_name(schema: str) -> str:
+    """Name the place of a catalogue's own tables, ready for SQL.
+
+    What is in them: DuckLake specification, *Tables*.
+    """
+    return f"__ducklake_metadata_{LAKE}.{quote(schema)}"
+
+
+def schema_name(tenant_id: TenantId) -> str:
+    """Name the schema of a database that has the catalogue of a tenant's lake."""
+    plain = f"lake_{_escape(tenant_id)}"
+    if len(plain) <= _MAX_SCHEMA_BYTES:
+        return plain
+    return f"lake__{sha256(tenant_id.encode()).hexdigest()[:40]}"
 
 
 def table_name(thing_definition_id: ThingDefinitionId) -> str:

@@ -28,6 +28,8 @@ class Lakes:
         memory_mb: Memory of each engine, in 10^6 bytes.
         group_commit_pause: How long a write waits for others.
         max_file_bytes: Largest file that merging makes.
+        database_url: The PostgreSQL database that has the lakes' catalogues, if
+            one has.
     """
 
     def __init__(  # noqa: PLR0913  # limits with defaults
@@ -39,6 +41,7 @@ class Lakes:
         memory_mb: int = 512,
         group_commit_pause: timedelta = DEFAULT_PAUSE,
         max_file_bytes: int = DEFAULT_MAX_FILE_BYTES,
+        database_url: str | None = None,
     ) -> None:
         self._lakes_dir = lakes_dir
         self._temp_dir = temp_dir
@@ -46,6 +49,7 @@ class Lakes:
         self._memory_mb = memory_mb
         self._group_commit_pause = group_commit_pause
         self._max_file_bytes = max_file_bytes
+        self._database_url = database_url
         self._gate = threading.Lock()
         self._readers: dict[TenantId, DuckLakeReader] = {}
         self._writers: dict[TenantId, GroupCommitWriter] = {}
@@ -61,6 +65,7 @@ class Lakes:
                     tenant_id,
                     temp_dir=self._temp_dir,
                     memory_mb=self._memory_mb,
+                    database_url=self._database_url,
                 )
         yield reader
 
@@ -84,6 +89,7 @@ class Lakes:
             temp_dir=self._temp_dir,
             memory_mb=self._memory_mb,
             max_file_bytes=self._max_file_bytes,
+            database_url=self._database_url,
         )
         with closing(keeper):
             yield keeper
@@ -108,6 +114,7 @@ class Lakes:
             partial(self._allocate_written_seqs, tenant_id),
             temp_dir=self._temp_dir,
             memory_mb=self._memory_mb,
+            database_url=self._database_url,
         )
 
     def close(self) -> None:

@@ -9,9 +9,10 @@ from typing import Protocol, cast
 import duckdb
 
 from thingport.adapters.lake.arrow import ArrowError
-from thingport.adapters.lake.engine import attach, open_engine
+from thingport.adapters.lake.catalogue import open_catalogue
+from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.failures import explain, reading_failures
-from thingport.adapters.lake.lake_names import CATALOGUE_FILE, LAKE, lake_directory
+from thingport.adapters.lake.lake_names import LAKE
 from thingport.adapters.lake.snapshot_query import (
     SnapshotQuery,
     TableColumns,
@@ -46,9 +47,11 @@ class DuckLakeReader:
         memory_mb: Memory of the engine, in 10^6 bytes; sorting more than that
             goes through temporary files.
         threads: Threads of the engine.
+        database_url: The PostgreSQL database that has the lake's catalogue, if
+            one has.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # limits with defaults
         self,
         lakes_dir: Path,
         tenant_id: TenantId,
@@ -56,8 +59,9 @@ class DuckLakeReader:
         temp_dir: Path,
         memory_mb: int = 256,
         threads: int = 1,
+        database_url: str | None = None,
     ) -> None:
-        self._catalogue = lake_directory(lakes_dir, tenant_id) / CATALOGUE_FILE
+        self._catalogue = open_catalogue(lakes_dir, tenant_id, database_url)
         self._temp_dir = temp_dir
         self._memory_mb = memory_mb
         self._threads = threads
@@ -79,7 +83,7 @@ class DuckLakeReader:
             StoreUnavailable: The lake does not answer.
             CorruptData: The lake is damaged.
         """
-        if not self._catalogue.exists():
+        if self._engine is None and not self._catalogue.exists():
             return None
         with self._cursor() as cursor:
             row = cursor.execute(
@@ -203,7 +207,7 @@ class DuckLakeReader:
                 temp_dir=self._temp_dir,
             )
             try:
-                attach(engine, self._catalogue, read_only=True)
+                self._catalogue.attach(engine, read_only=True)
             except duckdb.Error:
                 engine.close()
                 raise

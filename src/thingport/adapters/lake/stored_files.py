@@ -6,15 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from thingport.adapters.lake.lake_names import METADATA
-
-KNOWN_FILES = (
-    f"SELECT path FROM {METADATA}.ducklake_data_file"  # noqa: S608  # constants
-    f" UNION ALL SELECT path FROM {METADATA}.ducklake_delete_file"
-    f" UNION ALL SELECT path FROM {METADATA}.ducklake_files_scheduled_for_deletion"
-)
-"""Asks for every file that the lake knows of, at whatever snapshot."""
-
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -36,10 +27,19 @@ def iter_stored_files(directory: Path) -> Iterator[StoredFile]:
         yield StoredFile(path, status.st_size, written_at)
 
 
+def known_files(metadata: str) -> str:
+    """Ask a catalogue's tables for every file of the lake, at whatever snapshot."""
+    return (
+        f"SELECT path FROM {metadata}.ducklake_data_file"  # noqa: S608  # a quoted name
+        f" UNION ALL SELECT path FROM {metadata}.ducklake_delete_file"
+        f" UNION ALL SELECT path FROM {metadata}.ducklake_files_scheduled_for_deletion"
+    )
+
+
 def list_leftovers(
     paths: Sequence[Path], known: Sequence[tuple[Any, ...]]
 ) -> Sequence[Path]:
-    """Give the files that are not among those of :data:`KNOWN_FILES`.
+    """Give the files that are not among those of :func:`known_files`.
 
     By name, which is unique in a lake: the engine's own function compares whole
     paths as texts, so a lake reached through another path, ``a//b`` say, is all

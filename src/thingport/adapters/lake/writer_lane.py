@@ -1,30 +1,23 @@
 """The one lane through which everything enters a lake."""
 
-import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
-from thingport.adapters.lake.durability import make_directory, sync
-from thingport.adapters.lake.engine import attach, open_engine
+from thingport.adapters.lake.catalogue import open_catalogue
+from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.failures import is_locked, writing_failures
-from thingport.adapters.lake.file_lock import locked_file
-from thingport.adapters.lake.lake_names import (
-    CATALOGUE_FILE,
-    DATA_FOLDER,
-    LOCK_FILE,
-    lake_directory,
-)
+from thingport.adapters.lake.lake_names import Turn
 from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
 from thingport.domain.ids import TenantId
 
 MAX_COMMIT_TRIES = 6
-"""How often a commit is tried while another process has the catalogue locked."""
+"""How often a commit is tried while another process is in its way."""
 
 _FIRST_PAUSE_S = 0.02
 """Pause before the second try; doubled for each one after it."""
@@ -33,8 +26,7 @@ _FIRST_PAUSE_S = 0.02
 class WriterLane:
     """Commits to one lake, one after the other, over all threads and processes.
 
-    Embedded catalogues take one writer at a time and two that meet fail, so all
-    writers take turns by a lock on a file; the lock ends with its process. The
+    Whoever writes takes turns with all others, as the lake's catalogue has it. The
     lake is made by the first commit.
 
     Args:
@@ -46,6 +38,8 @@ class WriterLane:
         memory_mb: Memory of the engine, in 10^6 bytes.
         threads: Threads of the engine.
         patience: How long to wait for one's turn.
+        database_url: The PostgreSQL database that has the lake's catalogue, if
+            one has.
     """
 
     def __init__(  # noqa: PLR0913  # limits with defaults
@@ -58,13 +52,14 @@ class WriterLane:
         memory_mb: int = 512,
         threads: int = 1,
         patience: timedelta = timedelta(seconds=60),
+        database_url: str | None = None,
     ) -> None:
-        self._directory = lake_directory(lakes_dir, tenant_id)
+        self._catalogue = open_catalogue(lakes_dir, tenant_id, database_url)
         self._allocate_written_seqs = allocate_written_seqs
         self._temp_dir = temp_dir
         self._memory_mb = memory_mb
         self._threads = threads
-        self._patience_s = patience.total_seconds()
+        self._patience = patience
         self._turn = threading.Lock()
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._tables: dict[str, TableColumns] = {}
@@ -72,17 +67,19 @@ class WriterLane:
     def commit(self, store: Callable[[LakeTransaction], object]) -> None:
         """Run ``store`` in one transaction; returns when all of it is durable.
 
-        ``store`` is run again from the start if the catalogue is locked.
+        ``store`` is run again from the start if another process was in the way.
 
         Raises:
             StoreUnavailable: The lake is away, or it was not our turn for too
-                long; nothing was stored.
+                long; nothing was stored. Where a server was lost in the middle of
+                the commit, all of it may be.
             CorruptData: The lake is damaged; nothing was stored.
         """
-        with self._turn, writing_failures(), self._locked():
+        with self._turn, writing_failures():
             for tries in range(1, MAX_COMMIT_TRIES + 1):
                 try:
-                    self._commit_once(store)
+                    with self._catalogue.turn(Turn.WRITING, self._patience):
+                        self._commit_once(store)
                 except duckdb.Error as error:
                     self._forget()
                     if tries == MAX_COMMIT_TRIES or not is_locked(error):
@@ -101,23 +98,17 @@ class WriterLane:
         """Wait for a commit under way, then let go of the lake."""
         with self._turn:
             self._forget()
-
-    @contextmanager
-    def _locked(self) -> Generator[None]:
-        make_directory(self._directory)
-        lock = self._directory / LOCK_FILE
-        with locked_file(lock, patience_s=self._patience_s, holder="writing"):
-            yield
+            self._catalogue.close()
 
     def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()
         transaction = LakeTransaction(
             engine,
-            self._directory / DATA_FOLDER,
+            self._catalogue.data_directory,
             dict(self._tables),
             self._allocate_written_seqs,
         )
-        engine.execute("BEGIN")
+        self._catalogue.begin(engine)
         committed = False
         try:
             store(transaction)
@@ -138,13 +129,12 @@ class WriterLane:
 
     def _attached(self) -> duckdb.DuckDBPyConnection:
         if self._engine is None:
-            catalogue = self._directory / CATALOGUE_FILE
             with ExitStack() as undo:
                 engine = self.open_engine()
                 undo.callback(engine.close)
-                if not catalogue.exists():
-                    _create_lake(engine, catalogue)
-                attach(engine, catalogue, read_only=False)
+                if not self._catalogue.exists():
+                    self._catalogue.make(engine)
+                self._catalogue.attach(engine, read_only=False)
                 undo.pop_all()
             self._engine = engine
         return self._engine
@@ -154,26 +144,3 @@ class WriterLane:
             self._engine.close()
         self._engine = None
         self._tables = {}
-
-
-def _create_lake(engine: duckdb.DuckDBPyConnection, catalogue: Path) -> None:
-    """Make an empty lake; it appears whole, or not at all.
-
-    In SQLite's default journal mode readers and the writer starve each other, so
-    the catalogue is switched to a write-ahead log before the engine sees it: for
-    good, and while nobody else has it open.
-    """
-    unfinished = catalogue.with_suffix(".new")
-    for leftover in catalogue.parent.glob(f"{unfinished.name}*"):
-        leftover.unlink()
-    connection = sqlite3.connect(unfinished)
-    try:
-        connection.execute("PRAGMA journal_mode = wal")
-    finally:
-        connection.close()
-    make_directory(catalogue.parent / DATA_FOLDER)
-    attach(engine, unfinished, read_only=False)
-    engine.execute("DETACH lake")
-    sync(unfinished)
-    unfinished.rename(catalogue)
-    sync(catalogue.parent)
