@@ -18,7 +18,8 @@ from thingport.domain.errors import (
     UnusableDataDirectory,
 )
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
+"""Where the migrations are."""
 
 
 def upgrade(engine: Engine, *, to: str = "head") -> None:
@@ -38,7 +39,7 @@ def upgrade(engine: Engine, *, to: str = "head") -> None:
             nothing was changed.
     """
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     try:
         with engine.begin() as connection:
             take_migration_turn(connection)
