@@ -50,9 +50,17 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server that listens on a socket in its own folder alone."""
+    """A server that listens on a socket in its own folder alone.
+
+    Attributes:
+        directory: All that it has.
+        programs: The folder of its programs.
+        user: Who runs it, if not ourselves.
+    """
 
     directory: Path
+    programs: Path
+    user: int | None
 
     def url(self, database: str) -> str:
         """Give the address of a database."""
@@ -80,7 +88,14 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server for as long as the block lasts; nothing of it stays.
+    """Run a server for as long as the block lasts; nothing of it stays."""
+    with installed_server() as server, running(server):
+        yield server
+
+
+@contextmanager
+def installed_server() -> Iterator[PostgresServer]:
+    """Lend a server with nothing in it, which does not run yet; nothing of it stays.
 
     Its folder is a short one of its own: the name of a socket may have a hundred
     bytes and no more.
@@ -89,11 +104,11 @@ def postgres_server() -> Iterator[PostgresServer]:
         directory = Path(folder)
         user = _user_of(directory)
         programs = _programs(directory, user)
-        data = directory / "data"
         subprocess.run(
             [
                 programs / "initdb",
-                *("--pgdata", data, "--username", "postgres", "--auth", "trust"),
+                *("--pgdata", directory / "data"),
+                *("--username", "postgres", "--auth", "trust"),
                 *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
             ],
             check=True,
@@ -101,28 +116,32 @@ def postgres_server() -> Iterator[PostgresServer]:
             cwd=directory,
             user=user,
         )
-        settings = [
-            it for name in _SETTINGS for it in ("-c", f"{name}={_SETTINGS[name]}")
-        ]
-        with (
-            (directory / "log").open("wb") as log,
-            subprocess.Popen(
-                [
-                    *("sh", "-c", _KEEPER, "sh", str(programs / "postgres")),
-                    *("-D", str(data), "-k", str(directory), *settings),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=directory,
-                user=user,
-            ) as keeper,
-        ):
-            server = PostgresServer(directory)
-            _wait_for(server, keeper)
-            yield server
-            assert keeper.stdin is not None
-            keeper.stdin.close()
+        yield PostgresServer(directory, programs, user)
+
+
+@contextmanager
+def running(server: PostgresServer) -> Iterator[None]:
+    """Run a server for as long as the block lasts; then it can be run again."""
+    settings = [it for name in _SETTINGS for it in ("-c", f"{name}={_SETTINGS[name]}")]
+    directory = server.directory
+    with (
+        (directory / "log").open("ab") as log,
+        subprocess.Popen(
+            [
+                *("sh", "-c", _KEEPER, "sh", str(server.programs / "postgres")),
+                *("-D", str(directory / "data"), "-k", str(directory), *settings),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd=directory,
+            user=server.user,
+        ) as keeper,
+    ):
+        _wait_for(server, keeper)
+        yield
+        assert keeper.stdin is not None
+        keeper.stdin.close()
 
 
 def _user_of(directory: Path) -> int | None:

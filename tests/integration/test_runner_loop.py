@@ -83,15 +83,32 @@ def busy_control(stack: ExportStack) -> Generator[sqlite3.Connection]:
         connection.close()
 
 
-def test_a_runner_that_cannot_claim_looks_again_later(stack: ExportStack) -> None:
+class Pauses(Event):
+    """Waits for nothing; whatever is to happen meanwhile happens at once."""
+
+    def __init__(self, *meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self._meanwhile = iter(meanwhile)
+        self.lengths_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.lengths_s.append(timeout)
+        next(self._meanwhile, self.set)()
+        return self.is_set()
+
+
+def test_a_runner_that_cannot_claim_looks_again_a_little_later(
+    stack: ExportStack,
+) -> None:
     scheduled = stack.exporter.schedule()
 
-    with impatient_control(stack) as control:
-        runner = stack.runner(control=control)
-        with busy_control(stack):
-            assert not _run_one(runner, Event())
-        assert _run_one(runner, Event())
+    with ExitStack() as busy, impatient_control(stack) as control:
+        busy.enter_context(busy_control(stack))
+        stop = Pauses(busy.close)
+        _run_until(stop, stack.runner(control=control), Event(), 0.01)
 
+    assert stop.lengths_s == [1.0, 0.01]
     assert stack.exporter.archive_of(scheduled).rows == sum(THINGS.values())
 
 

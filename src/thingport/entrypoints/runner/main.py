@@ -12,9 +12,12 @@ from thingport.application.export_failures import INTERNAL_ERROR
 from thingport.application.ports import Claim
 from thingport.application.run_data_export import DataExportRunner
 from thingport.bootstrap import configure_logs, open_housekeeping, open_runner
-from thingport.domain.errors import LeaseLost, TransientError
+from thingport.domain.errors import LeaseLost, ThingportError, TransientError
 from thingport.entrypoints.runner.upkeep import Upkeep
 from thingport.settings import Settings, read_settings
+
+_PAUSE_WHILE_AWAY_S = 1.0
+"""How often a runner asks a database that does not answer; each time is logged."""
 
 _log = structlog.get_logger(__name__)
 
@@ -52,8 +55,14 @@ def _run_until(
     stop: Event, runner: DataExportRunner, busy: Event, pause_s: float
 ) -> None:
     while not stop.is_set():
-        if not _run_one(runner, busy):
-            stop.wait(pause_s)
+        try:
+            has_run = _run_one(runner, busy)
+        except TransientError as error:
+            _log.warning("claiming_failed", reason=str(error))
+            stop.wait(max(pause_s, _PAUSE_WHILE_AWAY_S))
+        else:
+            if not has_run:
+                stop.wait(pause_s)
 
 
 def _look_after_lakes(settings: Settings, stop: Event, busy: Event) -> None:
@@ -64,18 +73,21 @@ def _look_after_lakes(settings: Settings, stop: Event, busy: Event) -> None:
         try:
             with open_housekeeping(settings) as housekeeping:
                 upkeep.look_after_all(housekeeping)
+        except ThingportError as error:
+            # The database is away, say, or a later release has it by now.
+            log.warning("upkeep_failed", reason=str(error))
         except Exception:
             # The outermost frame of its thread: a bug in it must not end exports.
             log.exception("upkeep_crashed")
 
 
 def _run_one(runner: DataExportRunner, busy: Event) -> bool:
-    """Run one export; ``False`` if there was none, or none could be had."""
-    try:
-        claim = runner.claim()
-    except TransientError as error:
-        _log.warning("claiming_failed", reason=str(error))
-        return False
+    """Run one export; ``False`` if there was none, or it is to be taken up again.
+
+    Raises:
+        StoreUnavailable: Nobody says whether there is one.
+    """
+    claim = runner.claim()
     if claim is None:
         return False
     log = _log.bind(data_export=claim.data_export.id, attempt=claim.attempt)
