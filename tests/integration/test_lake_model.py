@@ -263,9 +263,17 @@ def test_a_lake_is_what_a_dictionary_says(fresh_place: FreshPlace) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
-def test_a_lake_is_what_a_dictionary_says_for_long(fresh_place: FreshPlace) -> None:
+@pytest.mark.parametrize(
+    ("fresh_place", "examples"),
+    # A server costs more round trips, and the engine is the same one.
+    [("sqlite", 100), ("postgresql", 40)],
+    indirect=["fresh_place"],
+)
+def test_a_lake_is_what_a_dictionary_says_for_long(
+    fresh_place: FreshPlace, examples: int
+) -> None:
     run_state_machine_as_test(
-        _with(fresh_place, LakeModel), settings=_settings(examples=100, steps=40)
+        _with(fresh_place, LakeModel), settings=_settings(examples=examples, steps=40)
     )
 
 

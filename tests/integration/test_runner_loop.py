@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from threading import Event
 
@@ -14,7 +14,7 @@ from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.application.run_data_export import LEASE
 from thingport.domain.data_export import DataExportState
-from thingport.entrypoints.runner.main import _run_one, _run_until
+from thingport.entrypoints.runner.main import _look_after_lakes, _run_one, _run_until
 
 
 def has_a_bug(number: int) -> None:
@@ -142,3 +142,18 @@ def test_an_export_that_cannot_even_be_given_back_is_taken_up_when_its_lease_end
 
     assert rest.numbers == [2, 3, 4, 5, 6]
     assert stack.exporter.archive_of(scheduled) == stack.undisturbed
+
+
+def test_upkeep_says_in_a_sentence_that_a_later_release_has_the_database(
+    stack: ExportStack,
+) -> None:
+    path = stack.settings.data_dir / "control.sqlite"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with capture_logs() as logged:
+        _look_after_lakes(stack.settings, Pauses(lambda: None), Event())
+
+    [failed] = logged
+    assert failed["event"] == "upkeep_failed"
+    assert "newer release" in failed["reason"]
