@@ -52,9 +52,8 @@ class Settings(BaseSettings):
     """Folder for everything that is kept. Required: there is no safe default."""
 
     database_url: SecretStr | None = None
-    """PostgreSQL database for everything but readings and archives:
-    postgresql://user:password@host:5432/name. Without it, SQLite files in the data
-    directory."""
+    """PostgreSQL database for everything but readings and archives; without it, SQLite
+    files in the data directory."""
 
     public_base_url: BaseUrl = "http://127.0.0.1:8080"
     """What absolute addresses in answers begin with; never the request's Host."""

@@ -106,7 +106,7 @@ def show_settings() -> None:
 def _shown(default: object) -> str:
     match default:
         case None:
-            return "made at the first start"
+            return "none"
         case timedelta():
             return f"{default.total_seconds():g} s"
         case _:
