@@ -163,12 +163,14 @@ class ReadingSource:
             f" AS {quote(column_name(it.id))}"
             for it in metrics
         )
+        # Checked rows have no values but those of metrics that their things have.
+        has_values = " OR ".join(f"{aliases[it.name]} IS NOT NULL" for it in metrics)
         number = written_seq and f", {written_seq} AS written_seq"
         return (
             "SELECT thing_id AS thing,"  # noqa: S608  # quoted names
             f" (instant // {self.instants_per_ms})::BIGINT AS ts{number}{values}"
             f" FROM {self.relation} JOIN things USING (thing_key)"
-            f" WHERE definition = {place:d} AND ({self.has_values})"
+            f" WHERE definition = {place:d} AND ({has_values})"
         )
 
 

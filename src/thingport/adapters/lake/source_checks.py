@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -123,44 +124,82 @@ class SourceChecks:
     ) -> tuple[IngestReport, Sequence[tuple[int, SourceColumn, int]]]:
         """Count everything, and find the first misfit of each column and kind."""
         columns = self.source.columns
-        values = " + ".join(f"count({it.alias})" for it in columns) or "0"
-        misfits = "".join(f", {self._first_misfit(it)}" for it in columns)
-        scanned = self.engine.execute(
-            f"SELECT definition, count(*) FILTER ({self.source.has_values}),"  # noqa: S608  # quoted names
-            f" {values}, count(DISTINCT thing_key) FILTER ({self.source.has_values})"
-            f"{misfits} FROM {self.source.relation} JOIN things USING (thing_key)"
-            " GROUP BY definition ORDER BY definition"
-        ).fetchall()
-        report = IngestReport(
-            rows=sum(it[1] for it in scanned),
-            values=sum(it[2] for it in scanned),
-            things=sum(it[3] for it in scanned),
+        has_values = self.source.has_values
+        counted = self._ask_each(
+            [
+                f"count(*) FILTER ({has_values})",
+                f"count(DISTINCT thing_key) FILTER ({has_values})",
+                *(f"count({it.alias})" for it in columns),
+            ]
         )
+        report = IngestReport(
+            rows=sum(it[0] for it in counted.values()),
+            things=sum(it[1] for it in counted.values()),
+            values=sum(sum(it[2:]) for it in counted.values()),
+        )
+        filled = {
+            column: [place for place, it in counted.items() if it[2 + number]]
+            for number, column in enumerate(columns)
+        }
+        return report, self._find_misfits(filled)
+
+    def _find_misfits(
+        self, filled: Mapping[SourceColumn, Sequence[int]]
+    ) -> Sequence[tuple[int, SourceColumn, int]]:
+        """Find the first misfits: place of the definition, column and row.
+
+        Args:
+            filled: The places of the definitions that have values in each column:
+                most columns are those of one definition, and nothing is to be
+                asked about the others.
+        """
+        asked = [
+            (column, misfit)
+            for column, places in filled.items()
+            for misfit in self._iter_misfits(column, places)
+        ]
+        # Whether there is one is cheap to ask, and where is not.
+        are_there = self._ask_each([f"bool_or({misfit})" for _, misfit in asked])
+        present = [
+            it
+            for number, it in enumerate(asked)
+            if any(answers[number] for answers in are_there.values())
+        ]
+        firsts = [f"min(row_number) FILTER ({misfit})" for _, misfit in present]
         found = [
-            (int(it[0]), column, int(row))
-            for it in scanned
-            for column, row in zip(columns, it[4:], strict=True)
+            (place, column, int(row))
+            for place, rows in self._ask_each(firsts).items()
+            for (column, _), row in zip(present, rows, strict=True)
             if row is not None
         ]
-        return report, sorted(found, key=lambda it: it[2])
+        return sorted(found, key=lambda it: it[2])
 
-    def _first_misfit(self, column: SourceColumn) -> str:
-        """Ask for the first row whose value is not one for its thing's metric."""
-        by_condition: dict[str, list[int]] = {}
-        for place, definition in enumerate(self.definitions):
-            metric = self.metrics[definition].get(column.name)
+    def _ask_each(self, questions: Sequence[str]) -> Mapping[int, Sequence[Any]]:
+        """Ask for the same of the rows of each definition; give answers by place."""
+        if not questions:
+            return {}
+        answered = self.engine.execute(
+            f"SELECT definition, {', '.join(questions)} FROM {self.source.relation}"  # noqa: S608  # quoted names
+            " JOIN things USING (thing_key) GROUP BY definition ORDER BY definition"
+        ).fetchall()
+        return {int(it[0]): it[1:] for it in answered}
+
+    def _iter_misfits(
+        self, column: SourceColumn, places: Sequence[int]
+    ) -> Iterator[str]:
+        """Give conditions of rows whose value is not one for its thing's metric."""
+        by_misfit: dict[str, list[int]] = {}
+        for place in places:
+            metric = self.metrics[self.definitions[place]].get(column.name)
             misfit = column.misfit(metric.value_type) if metric else None
-            condition = "true" if misfit is None else misfit or "false"
-            by_condition.setdefault(condition, []).append(place)
-        if not by_condition:
-            return "NULL"
-        cases = " ".join(
-            f"WHEN definition IN ({', '.join(map(str, places))}) THEN {condition}"
-            for condition, places in by_condition.items()
-        )
-        return (
-            f"min(row_number) FILTER ({column.alias} IS NOT NULL AND CASE {cases} END)"
-        )
+            by_misfit.setdefault("true" if misfit is None else misfit, []).append(place)
+        for misfit, its_places in by_misfit.items():
+            if misfit:
+                condition = f"{column.alias} IS NOT NULL AND ({misfit})"
+                if len(its_places) < len(places):
+                    listed = ", ".join(map(str, its_places))
+                    condition += f" AND definition IN ({listed})"
+                yield condition
 
     def _explain(self, place: int, column: SourceColumn, row_number: int) -> str:
         thing_key, value = self._one(
