@@ -6,7 +6,7 @@ BIN := .venv/bin
 SETUP := .venv/.set-up
 DEMO_PORT ?= 8080
 
-.PHONY: help setup demo serve test test-slow check lint types contracts wheel lock programs
+.PHONY: help setup demo serve test test-slow check bench lint types contracts wheel lock programs
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ contracts: $(SETUP)
 	@$(BIN)/lint-imports
 
 check: lint types contracts test ## Everything that a change must pass
+
+bench: $(SETUP) ## Measure how fast readings come in
+	@$(BIN)/python benchmarks/ingest.py
 
 wheel: $(SETUP) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation
