@@ -55,8 +55,9 @@ contracts: $(SETUP)
 
 check: lint types contracts test ## Everything that a change must pass
 
-bench: $(SETUP) ## Measure how fast readings come in
+bench: $(SETUP) ## Measure how fast readings come in, and are read before and after merging
 	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/compaction.py
 
 wheel: $(SETUP) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation
