@@ -61,6 +61,11 @@ def guard_text(text: str) -> str:
     return text
 
 
+def unguard_text(text: str) -> str:
+    """Undo :func:`guard_text`, whatever the text was."""
+    return text.removeprefix("'")
+
+
 def format_timestamp(timestamp_ms: int, timestamp_format: TimestampFormat) -> str:
     """Give an instant between the years 1900 and 9999, in UTC."""
     match timestamp_format:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from thingport.domain.ids import DataExportId
+from thingport.domain.ids import DataExportId, DataImportId
 
 
 class ThingportError(Exception):
@@ -92,6 +92,22 @@ class ExportAlreadyActive(Conflict):
         self.active_id = active_id
 
 
+class ImportAlreadyActive(Conflict):
+    """Another import for the thing is still PENDING; nothing was stored.
+
+    Attributes:
+        active_id: That import.
+    """
+
+    def __init__(self, active_id: DataImportId, *, retry_after: timedelta) -> None:
+        super().__init__(
+            "Only one data import for a thing can be scheduled at a time: another "
+            f"({active_id}) is still PENDING; try again when it is COMPLETED or ERROR",
+            retry_after=retry_after,
+        )
+        self.active_id = active_id
+
+
 class TransientError(ThingportError):
     """Nobody's fault; worth another try after a pause."""
 
@@ -134,12 +150,36 @@ class RunnerStopping(TransientError):
         self.data_export_id = data_export_id
 
 
+class ImportInterrupted(TransientError):
+    """The runner of an import was told to end; the next one begins it again."""
+
+    def __init__(self, data_import_id: DataImportId) -> None:
+        super().__init__(f"the runner of data import {data_import_id} is stopping")
+        self.data_import_id = data_import_id
+
+
 class RunnerDied(ThingportError):
     """Runners ended, again and again, while they worked on an export."""
 
     def __init__(self, data_export_id: DataExportId) -> None:
         super().__init__(f"runners of data export {data_export_id} end without a word")
         self.data_export_id = data_export_id
+
+
+class ImportersDied(ThingportError):
+    """Runners ended, again and again, while they worked on an import."""
+
+    def __init__(self, data_import_id: DataImportId) -> None:
+        super().__init__(f"runners of data import {data_import_id} end without a word")
+        self.data_import_id = data_import_id
+
+
+class ImportLeaseLost(ThingportError):
+    """Another runner holds the import now; nothing that was tried took effect."""
+
+    def __init__(self, data_import_id: DataImportId) -> None:
+        super().__init__(f"the lease of data import {data_import_id} is lost")
+        self.data_import_id = data_import_id
 
 
 class LeaseLost(ThingportError):
