@@ -13,7 +13,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
 from postgres_server import PostgresServer
-from thingport.adapters.sql import catalogue_tables, credential_tables, export_tables
+from thingport.adapters.sql import (
+    catalogue_tables,
+    credential_tables,
+    export_tables,
+    import_tables,
+)
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
@@ -62,6 +67,7 @@ def test_migrations_make_the_tables_that_the_code_knows(engine: Engine) -> None:
     assert catalogue_tables.things.metadata is metadata
     assert credential_tables.users.metadata is metadata
     assert export_tables.data_exports.metadata is metadata
+    assert import_tables.data_imports.metadata is metadata
     upgrade(engine)
 
     with engine.connect() as connection:

@@ -99,5 +99,10 @@ class Housekeeping:
         # Not read-only, though it writes nothing: so it waits for an export that
         # is being stored, where it would not see it otherwise.
         with self.control.for_tenant(tenant_id) as tx:
-            oldest_pin = tx.data_exports.find_oldest_pin()
+            # An import is looked for in the snapshots since it began to be stored.
+            pins = (
+                tx.data_exports.find_oldest_pin(),
+                tx.data_imports.find_oldest_pin(),
+            )
+        oldest_pin = min((it for it in pins if it is not None), default=None)
         return keeper.expire(before=before, oldest_pin=oldest_pin)

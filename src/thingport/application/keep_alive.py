@@ -2,16 +2,25 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Thread
 
-from thingport.application.ports import Claim, Clock, ControlDatabase
-from thingport.domain.errors import LeaseLost, ThingportError
+from thingport.application.import_ports import ImportClaim
+from thingport.application.ports import (
+    Claim,
+    Clock,
+    ControlDatabase,
+    ServiceTransaction,
+)
+from thingport.domain.errors import ImportLeaseLost, LeaseLost, ThingportError
 
 
 @contextmanager
 def keep_alive(
-    control: ControlDatabase, clock: Clock, lease: timedelta, claim: Claim
+    control: ControlDatabase,
+    clock: Clock,
+    lease: timedelta,
+    claim: Claim | ImportClaim,
 ) -> Generator[None]:
     """Renew a lease three times in its length, until the block ends.
 
@@ -34,14 +43,23 @@ def _renew(
     control: ControlDatabase,
     clock: Clock,
     lease: timedelta,
-    claim: Claim,
+    claim: Claim | ImportClaim,
     done: Event,
 ) -> None:
     while not done.wait(lease.total_seconds() / 3):
         try:
             with control.for_service() as tx:
-                tx.queue.heartbeat(claim, until=clock.now() + lease)
-        except LeaseLost:
+                _prolong(tx, claim, clock.now() + lease)
+        except (LeaseLost, ImportLeaseLost):
             return
         except ThingportError:
             continue
+
+
+def _prolong(
+    tx: ServiceTransaction, claim: Claim | ImportClaim, until: datetime
+) -> None:
+    if isinstance(claim, Claim):
+        tx.queue.heartbeat(claim, until=until)
+    else:
+        tx.import_queue.heartbeat(claim, until=until)

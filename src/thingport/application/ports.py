@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from thingport.application.import_ports import DataImportRepository, ImportQueue
 from thingport.domain.actor import Entity
 from thingport.domain.catalogue import (
     Customer,
@@ -266,6 +267,11 @@ class TenantTransaction(Protocol):
         ...
 
     @property
+    def data_imports(self) -> DataImportRepository:
+        """Its data imports."""
+        ...
+
+    @property
     def credentials(self) -> CredentialRepository:
         """Its users and keys."""
         ...
@@ -375,6 +381,11 @@ class ServiceTransaction(Protocol):
     @property
     def queue(self) -> ExportQueue:
         """What runners work on."""
+        ...
+
+    @property
+    def import_queue(self) -> ImportQueue:
+        """What else they work on."""
         ...
 
 

@@ -13,12 +13,15 @@ from thingport.adapters.lake.durability import make_directory, new_files_made_du
 from thingport.adapters.lake.lake_names import (
     COLUMN_TYPES,
     KEY_COLUMNS,
+    LAKE,
     column_name,
     qualified,
     quote,
+    quote_text,
     table_name,
 )
 from thingport.adapters.lake.removal import Removal
+from thingport.adapters.lake.staged_batches import RowReader
 from thingport.domain.errors import CorruptData
 from thingport.domain.ids import MetricId, ThingDefinitionId
 from thingport.domain.metric import ValueType
@@ -53,7 +56,7 @@ class LakeTransaction:
         thing_definition_id: ThingDefinitionId,
         value_types: Mapping[MetricId, ValueType],
         rows: str,
-        views: Mapping[str, ArrowTable],
+        views: Mapping[str, ArrowTable | RowReader],
     ) -> None:
         """Insert rows, sorted as they are read; makes table and columns if missing.
 
@@ -104,6 +107,20 @@ class LakeTransaction:
             for statement in removal.statements:
                 self._engine.execute(statement, removal.parameters)
 
+    def mark(self, word: str) -> None:
+        """Let the snapshot that this transaction makes bear a word."""
+        self._engine.execute(
+            f"CALL {LAKE}.set_commit_message('thingport', '', extra_info => ?)", [word]
+        )
+
+    def has_mark(self, word: str) -> bool:
+        """Whether a snapshot that is kept bears a word."""
+        query = (
+            f"SELECT count(*) FROM {LAKE}.snapshots() WHERE commit_extra_info = "  # noqa: S608  # our own names
+            f"{quote_text(word)}"
+        )
+        return self.count(query) > 0
+
     def count(self, query: str) -> int:
         """Give the one number that a query asks for, or that a statement counts."""
         return int(self.query(query)[0][0])
@@ -113,7 +130,9 @@ class LakeTransaction:
         return self._engine.execute(query).fetchall()
 
     @contextmanager
-    def _registered(self, views: Mapping[str, ArrowTable]) -> Generator[None]:
+    def _registered(
+        self, views: Mapping[str, ArrowTable | RowReader]
+    ) -> Generator[None]:
         for name, view in views.items():
             self._engine.register(name, view)
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from thingport.adapters.lake.arrow_stream import ArrowReadings, arrow_readings
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
+from thingport.adapters.lake.imports import DuckLakeImports
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
@@ -105,6 +106,12 @@ class Lakes:
             content, memory_mb=self._memory_mb, temp_dir=self._temp_dir
         ) as table:
             yield table
+
+    @contextmanager
+    def open_imports(self, tenant_id: TenantId) -> Generator[DuckLakeImports]:
+        """Open the way in for imports to a tenant's lake, for one block."""
+        with closing(self.new_lane(tenant_id)) as lane:
+            yield DuckLakeImports(lane, self._temp_dir)
 
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""

@@ -11,9 +11,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from thingport.adapters.sql.catalogue import SqlCatalogueRepository
 from thingport.adapters.sql.credentials import SqlCredentialRepository
 from thingport.adapters.sql.data_exports import SqlDataExportRepository
+from thingport.adapters.sql.data_imports import SqlDataImportRepository
 from thingport.adapters.sql.engine import begin_options, open_engine
 from thingport.adapters.sql.export_queue import SqlExportQueue
 from thingport.adapters.sql.failures import explain
+from thingport.adapters.sql.import_queue import SqlImportQueue
 from thingport.adapters.sql.tenants import SqlTenantRepository, allocate_written_seqs
 from thingport.adapters.sql.turns import take_turn
 from thingport.domain.ids import TenantId
@@ -31,6 +33,7 @@ class SqlTenantTransaction:
         self.data_exports = SqlDataExportRepository(
             connection, tenant_id, read_only=read_only
         )
+        self.data_imports = SqlDataImportRepository(connection, tenant_id)
         self.credentials = SqlCredentialRepository(connection, tenant_id)
 
     def allocate_written_seqs(self, count: int) -> int:
@@ -50,6 +53,7 @@ class SqlServiceTransaction:
 
     tenants: SqlTenantRepository
     queue: SqlExportQueue
+    import_queue: SqlImportQueue
 
 
 class SqlControlDatabase:
@@ -103,7 +107,9 @@ class SqlControlDatabase:
         """
         with self._begin(read_only=read_only) as connection:
             yield SqlServiceTransaction(
-                SqlTenantRepository(connection), SqlExportQueue(connection)
+                SqlTenantRepository(connection),
+                SqlExportQueue(connection),
+                SqlImportQueue(connection),
             )
 
     @contextmanager

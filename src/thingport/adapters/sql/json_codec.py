@@ -33,7 +33,9 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def _decoder(decode: Callable[_P, _T]) -> Callable[_P, _T]:
+def decoder(decode: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Make a function raise ``CorruptData`` for what it cannot decode."""
+
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> _T:
         try:
             return decode(*args, **kwargs)
@@ -59,7 +61,7 @@ def encode_selection(selection: Selection) -> Json:
     }
 
 
-@_decoder
+@decoder
 def decode_selection(value: Json) -> Selection:
     """Give a selection back."""
     return Selection(
@@ -118,7 +120,7 @@ def encode_rendition(rendition: Rendition) -> Json:
     }
 
 
-@_decoder
+@decoder
 def decode_rendition(value: Json) -> Rendition:
     """Give a rendition back."""
     return Rendition(
@@ -134,7 +136,7 @@ def encode_progress(progress: Progress) -> Json:
     return {**asdict(progress), "phase": progress.phase.value}
 
 
-@_decoder
+@decoder
 def decode_progress(value: Json) -> Progress:
     """Give a progress back."""
     counts = {name: count for name, count in value.items() if name != "phase"}
@@ -146,7 +148,7 @@ def encode_archive(archive: Archive | None) -> Json | None:
     return None if archive is None else asdict(archive)
 
 
-@_decoder
+@decoder
 def decode_archive(value: Json | None) -> Archive | None:
     """Give what is known of an archive back."""
     return None if value is None else Archive(**value)
@@ -157,7 +159,7 @@ def encode_error(error: ExportError | None) -> Json | None:
     return None if error is None else asdict(error)
 
 
-@_decoder
+@decoder
 def decode_error(value: Json | None) -> ExportError | None:
     """Give the reason of a failure back."""
     return None if value is None else ExportError(**value)
@@ -172,7 +174,7 @@ def encode_segment_index(index: SegmentIndex) -> Json:
     }
 
 
-@_decoder
+@decoder
 def decode_segment_index(chunk_number: int, value: Json) -> SegmentIndex:
     """Give the index of the segment of a chunk back."""
     return SegmentIndex(
