@@ -18,11 +18,13 @@ from builders import (
 from thingport.adapters.archives.local import LocalArchiveStore
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
+from thingport.adapters.imports.local import LocalImportFiles
 from thingport.adapters.lake.lakes import Lakes
 from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.application.data_exports import DataExports
+from thingport.application.data_imports import DataImports
 from thingport.application.downloads import Downloads
 from thingport.application.identity import Identity
 from thingport.application.ports import CatalogueEntity, ControlDatabase
@@ -65,6 +67,7 @@ class HttpService:
     lakes: Lakes
     identity: Identity
     data_exports: DataExports
+    data_imports: DataImports
     readings: Readings
     reading_batches: ReadingBatches
     downloads: Downloads
@@ -192,6 +195,12 @@ def http_service(directory: Path) -> Generator[HttpService]:
             control=control,
             open_lake=lakes.open_reader,
             archives=archives,
+            clock=clock,
+            ids=ids,
+        ),
+        data_imports=DataImports(
+            control=control,
+            files=LocalImportFiles(directory / "imports"),
             clock=clock,
             ids=ids,
         ),

@@ -1,7 +1,6 @@
 """Picks the adapters and builds the services; knows everything, does nothing."""
 
 import os
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from functools import lru_cache, partial
 from pathlib import Path
 from socket import gethostname
 
-import structlog
 from pydantic import SecretStr
 from sqlalchemy import URL
 
@@ -20,6 +18,7 @@ from thingport.adapters.catalogue_files.catalogue_document_reader import (
 from thingport.adapters.executors.local import LocalExecutor
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
+from thingport.adapters.imports.local import LocalImportFiles
 from thingport.adapters.lake.lakes import Lakes
 from thingport.adapters.lake.parquet_ingest import ingest_parquet
 from thingport.adapters.lake.reader import DuckLakeReader
@@ -33,14 +32,17 @@ from thingport.adapters.system.ids import Uuid7Source
 from thingport.adapters.system.secret_files import make_secret
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
+from thingport.application.data_imports import DataImports
 from thingport.application.downloads import Downloads
 from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
+from thingport.application.import_upkeep import ImportUpkeep
 from thingport.application.ports import RenderTask
 from thingport.application.reading_batches import ReadingBatches
 from thingport.application.readings import Readings
 from thingport.application.render_chunk import render_chunk
 from thingport.application.run_data_export import DataExportRunner
+from thingport.application.run_data_import import DataImportRunner, ImportLimits
 from thingport.domain.catalogue import Tenant
 from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
 from thingport.domain.export_plan import ExportPlan
@@ -71,6 +73,11 @@ class DataDir:
         return self.root / "archives"
 
     @property
+    def imports(self) -> Path:
+        """Files that wait to be imported."""
+        return self.root / "imports"
+
+    @property
     def temporary(self) -> Path:
         """What query engines put aside when memory does not suffice."""
         return self.root / "temporary"
@@ -78,25 +85,6 @@ class DataDir:
     def secret(self, name: str) -> Path:
         """Give the file of a secret that is made at the first start."""
         return self.root / "secrets" / name
-
-
-def configure_logs() -> None:
-    """Send what is logged to standard error, a line an event, with its time in UTC.
-
-    A traceback shows code and never the values in it, which may be secrets.
-    """
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                exception_formatter=structlog.dev.plain_traceback,
-            ),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
 
 
 def prepare_data_dir(settings: Settings) -> None:
@@ -168,6 +156,7 @@ class Services:
     clock: SystemClock
     identity: Identity
     data_exports: DataExports
+    data_imports: DataImports
     downloads: Downloads
     readings: Readings
     housekeeping: Housekeeping
@@ -251,6 +240,9 @@ def open_services(settings: Settings) -> Generator[Services]:
                 archives=archives,
                 clock=clock,
                 ids=ids,
+            ),
+            data_imports=DataImports(
+                control, LocalImportFiles(data_dir.imports), clock, ids
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
             housekeeping=_housekeeping(settings, control, lakes),
@@ -347,6 +339,40 @@ def open_runner(
             max_chunk_cost_bytes=settings.max_chunk_bytes,
             is_stopping=is_stopping,
         )
+
+
+@contextmanager
+def open_import_runner(
+    settings: Settings, *, is_stopping: Callable[[], bool] = lambda: False
+) -> Generator[tuple[DataImportRunner, ImportUpkeep]]:
+    """Open a runner of imports, and what looks after them, as ``open_runner`` does."""
+    prepare_data_dir(settings)
+    data_dir = DataDir(settings.data_dir)
+    files, clock = LocalImportFiles(data_dir.imports), SystemClock()
+    with ExitStack() as stack:
+        control = SqlControlDatabase(_control_url(settings))
+        stack.callback(control.close)
+        lakes = stack.enter_context(_opened_lakes(settings, control))
+        runner = DataImportRunner(
+            name=f"{gethostname()}-{os.getpid()}",
+            control=control,
+            open_lake=lakes.open_reader,
+            open_lake_imports=lakes.open_imports,
+            files=files,
+            clock=clock,
+            limits=ImportLimits(
+                max_csv_bytes=settings.max_import_csv_bytes,
+                max_rows=settings.max_import_rows,
+            ),
+            is_stopping=is_stopping,
+        )
+        upkeep = ImportUpkeep(
+            control=control,
+            files=files,
+            clock=clock,
+            retention=settings.import_retention,
+        )
+        yield runner, upkeep
 
 
 def render_in_worker(settings: Settings, task: RenderTask) -> StoredSegment:

@@ -90,6 +90,18 @@ class Settings(BaseSettings):
     """Largest body of a batch of values. One batch is read at a time; as JSON that
     takes up to about twenty times its bytes."""
 
+    max_import_bytes: Annotated[int, Ge(1)] = 256 * 1024 * 1024
+    """Largest file of a data import, as it is sent."""
+
+    max_import_csv_bytes: Annotated[int, Ge(1)] = 1024 * 1024 * 1024
+    """Most CSV text of a data import, out of a ZIP as well."""
+
+    max_import_rows: Annotated[int, Ge(1)] = 10_000_000
+    """Most rows of a data import."""
+
+    import_retention: PositiveDuration = timedelta(days=30)
+    """How long a data import is kept after its end; its readings stay."""
+
     group_commit_pause: PositiveDuration = timedelta(milliseconds=5)
     """How long a write waits for others to share its commit."""
 

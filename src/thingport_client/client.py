@@ -1,7 +1,8 @@
 """A synchronous client: log in, schedule an export, wait for it, download it."""
 
+import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Self, cast
 
 import httpx
 
-from thingport_client.errors import BrokenDownload, ExportFailed, Refused
+from thingport_client.errors import BrokenDownload, ExportFailed, ImportFailed, Refused
 
 Bean = dict[str, Any]
 """A data export as the wire has it; see the API reference."""
@@ -79,22 +80,10 @@ class Client:
             ExportFailed: It ended in ERROR.
             Refused: There is none that this user can see.
         """
-        while True:
-            try:
-                bean = self.get(data_export_id)
-            except Refused as refusal:
-                if refusal.status not in _PASSING:
-                    raise
-                time.sleep(refusal.retry_after_s or _LONGEST_PAUSE_S)
-                continue
+        for bean in self._iter_until_end(lambda: self.get(data_export_id), pause_s):
+            if bean["state"] not in {"PENDING", "COMPLETED"}:
+                raise ExportFailed(data_export_id, _reason_of(bean))
             yield bean
-            if bean["state"] == "COMPLETED":
-                return
-            if bean["state"] != "PENDING":
-                reason = bean.get("error", {}).get("message", bean["state"])
-                raise ExportFailed(data_export_id, reason)
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
 
     def download(
         self,
@@ -124,6 +113,63 @@ class Client:
             raise BrokenDownload(f"the connection ended: {error}") from error
         finally:
             partial.unlink(missing_ok=True)
+
+    def import_data(
+        self,
+        thing_id: str,
+        path: Path,
+        *,
+        header_row: int = 1,
+        text_guard: str = "NONE",
+        on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Bean:
+        """Send a file of a thing's readings; give the import as it was scheduled.
+
+        Args:
+            thing_id: Whose readings they are.
+            path: A CSV file, or a ZIP of one.
+            header_row: The line of the header, from 1.
+            text_guard: ``FORMULA`` for a file that was exported with its texts
+                guarded; each loses the one ``'`` that was put before it.
+            on_bytes: Called with bytes sent and in all, after each block.
+
+        Raises:
+            Refused: The service said no; nothing was scheduled.
+        """
+        with _WatchedFile(path, on_bytes) as file:
+            return self._call(
+                "POST",
+                "/data/dataImports",
+                params={
+                    "thingId": thing_id,
+                    "csvHeaderRow": str(header_row),
+                    "textGuard": text_guard,
+                },
+                files={"file": (path.name, file, "application/octet-stream")},
+            )
+
+    def data_import(self, data_import_id: str) -> Bean:
+        """Look at an import.
+
+        Raises:
+            Refused: There is none that this user can see.
+        """
+        return self._call("GET", f"/data/dataImports/{data_import_id}")
+
+    def iter_import(
+        self, data_import_id: str, *, pause_s: float = 0.2
+    ) -> Iterator[Bean]:
+        """Yield an import, again and again, until it is COMPLETED.
+
+        Raises:
+            ImportFailed: It ended in ERROR.
+            Refused: There is none that this user can see.
+        """
+        look = partial(self.data_import, data_import_id)
+        for bean in self._iter_until_end(look, pause_s):
+            if bean["state"] not in {"PENDING", "COMPLETED"}:
+                raise ImportFailed(data_import_id, _reason_of(bean))
+            yield bean
 
     def put_values(
         self, thing_id: str, metric_name: str, values: list[tuple[int, object]]
@@ -180,6 +226,24 @@ class Client:
         }
         self._call("DELETE", "/data/values", params=params)
 
+    def _iter_until_end(
+        self, look: Callable[[], Bean], pause_s: float
+    ) -> Iterator[Bean]:
+        """Yield what is looked at until it is PENDING no more."""
+        while True:
+            try:
+                bean = look()
+            except Refused as refusal:
+                if refusal.status not in _PASSING:
+                    raise
+                time.sleep(refusal.retry_after_s or _LONGEST_PAUSE_S)
+                continue
+            yield bean
+            if bean["state"] != "PENDING":
+                return
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, _LONGEST_PAUSE_S)
+
     def _call(  # noqa: PLR0913  # what a request may have
         self,
         method: str,
@@ -189,6 +253,7 @@ class Client:
         params: dict[str, str] | None = None,
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
+        files: Mapping[str, tuple[str, io.FileIO, str]] | None = None,
     ) -> Bean:
         is_fresh = "Authorization" not in self._http.headers
         if is_fresh:
@@ -201,6 +266,7 @@ class Client:
             params=params,
             content=content,
             headers=headers,
+            files=files,
         )
         response = request()
         if response.status_code == HTTPStatus.UNAUTHORIZED and not is_fresh:
@@ -215,6 +281,24 @@ class Client:
         response = self._http.post("/identity/users/patLogin", json=self._credentials)
         _raise_if_refused(response)
         self._http.headers["Authorization"] = f"Bearer {response.json()['token']}"
+
+
+class _WatchedFile(io.FileIO):
+    """A file that tells how far it has been read."""
+
+    def __init__(self, path: Path, on_bytes: Callable[[int, int], None]) -> None:
+        super().__init__(path)
+        self._total = path.stat().st_size
+        self._on_bytes = on_bytes
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self._on_bytes(self.tell(), self._total)
+        return content
+
+
+def _reason_of(bean: Bean) -> str:
+    return str(bean.get("error", {}).get("message", bean["state"]))
 
 
 def _save(url: str, path: Path, on_bytes: Callable[[int, int], None]) -> None:

@@ -30,5 +30,14 @@ class ExportFailed(ClientError):
         self.reason = reason
 
 
+class ImportFailed(ClientError):
+    """An import ended in ERROR; nothing of the file was stored."""
+
+    def __init__(self, data_import_id: str, reason: str) -> None:
+        super().__init__(f"data import {data_import_id} failed: {reason}")
+        self.data_import_id = data_import_id
+        self.reason = reason
+
+
 class BrokenDownload(ClientError):
     """An archive arrived shorter or longer than announced; no file was kept."""

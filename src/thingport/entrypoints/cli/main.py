@@ -2,12 +2,20 @@
 
 import sys
 
+import httpx
 import typer
 from rich.console import Console
 
-from thingport.bootstrap import configure_logs
+from thingport.adapters.system.logs import configure_logs
 from thingport.domain.errors import InvalidRequest, ThingportError
-from thingport.entrypoints.cli import administration, data, service, upkeep
+from thingport.entrypoints.cli import (
+    administration,
+    data,
+    imports,
+    service,
+    upkeep,
+)
+from thingport_client import ClientError
 
 _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -21,6 +29,7 @@ app = typer.Typer(
 app.command("serve")(service.serve)
 app.command("runner")(service.runner)
 app.command("settings")(service.show_settings)
+app.command("import")(imports.import_files)
 app.command("ingest")(data.ingest)
 app.command("compact")(upkeep.compact)
 
@@ -51,6 +60,6 @@ def main() -> None:
         for fault in error.faults:
             _errors.print(f"thingport: {fault}", markup=False)
         sys.exit(1)
-    except ThingportError as error:
+    except (ThingportError, ClientError, httpx.TransportError) as error:
         _errors.print(f"thingport: {error}", markup=False)
         sys.exit(1)

@@ -20,3 +20,28 @@ TenantName = Annotated[
 Permissions = Annotated[
     str, typer.Option(help="Names of permissions, with commas between them.")
 ]
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url", envvar="THINGPORT_URL", help="Where the service is, from outside."
+    ),
+]
+
+ApiKey = Annotated[
+    str,
+    typer.Option(
+        "--api-key",
+        envvar="THINGPORT_API_KEY",
+        help="The secret of an API key; better in the environment.",
+    ),
+]
+
+AccessToken = Annotated[
+    str,
+    typer.Option(
+        "--token",
+        envvar="THINGPORT_TOKEN",
+        help="A personal access token; better in the environment.",
+    ),
+]

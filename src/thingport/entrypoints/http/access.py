@@ -55,6 +55,9 @@ def _may(*permissions: Permission) -> Callable[..., Coroutine[Any, Any, Actor]]:
 Exporter = Annotated[Actor, Depends(_may(Permission.EXPORT_DATA))]
 """An endpoint's parameter: a caller who may export, checked before the body."""
 
+Importer = Annotated[Actor, Depends(_may(Permission.IMPORT_DATA))]
+"""An endpoint's parameter: a caller who may import, checked before the body."""
+
 ValueWriter = Annotated[
     Actor, Depends(_may(Permission.READ_THING, Permission.WRITE_METRIC_VALUE))
 ]

@@ -29,6 +29,7 @@ from thingport.entrypoints.http.errors import (
 )
 from thingport.entrypoints.http.routes import (
     data_exports,
+    data_imports,
     downloads,
     health,
     identity,
@@ -62,7 +63,7 @@ def create_app(services: HttpServices, *, lifespan: Lifespan | None = None) -> F
     app.state.services = services
     app.state.batch_turn = asyncio.Semaphore(1)
     for base_path in BASE_PATHS:
-        for module in (data_exports, downloads, identity, values, health):
+        for module in (data_exports, data_imports, downloads, identity, values, health):
             app.include_router(
                 module.router, prefix=base_path, include_in_schema=not base_path
             )

@@ -13,10 +13,13 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from thingport.domain.data_export import InvalidTransition
+from thingport.domain.data_import import ImportHasEnded
 from thingport.domain.download_link import DownloadLinkRefused
 from thingport.domain.errors import (
     Conflict,
     CorruptData,
+    ImportersDied,
+    ImportLeaseLost,
     InvalidRequest,
     LeaseLost,
     NotFound,
@@ -28,6 +31,7 @@ from thingport.domain.errors import (
     UnusableDatabase,
     UnusableDataDirectory,
 )
+from thingport.entrypoints.http.data_import_request import NotAForm
 from thingport.entrypoints.http.json_body import BodyTooLarge, NotJson
 
 STATUS_OF: Mapping[type[ThingportError], HTTPStatus] = {
@@ -39,10 +43,14 @@ STATUS_OF: Mapping[type[ThingportError], HTTPStatus] = {
     Conflict: HTTPStatus.TOO_MANY_REQUESTS,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotJson: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotAForm: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     TransientError: HTTPStatus.SERVICE_UNAVAILABLE,
     CorruptData: HTTPStatus.INTERNAL_SERVER_ERROR,
     LeaseLost: HTTPStatus.INTERNAL_SERVER_ERROR,
     RunnerDied: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ImportLeaseLost: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ImportersDied: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ImportHasEnded: HTTPStatus.INTERNAL_SERVER_ERROR,
     InvalidTransition: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnusableDatabase: HTTPStatus.INTERNAL_SERVER_ERROR,
     UnusableDataDirectory: HTTPStatus.INTERNAL_SERVER_ERROR,

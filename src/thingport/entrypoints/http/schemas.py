@@ -95,6 +95,58 @@ class DataExportBean(Bean):
     """There when the state is ERROR; ignored in requests."""
 
 
+class ImportProgressBean(Bean):
+    """How much of a data import is done."""
+
+    phase: Literal["QUEUED", "READING", "STORING", "DONE"]
+    rows_read: int
+    percent: int
+
+
+class RejectedRowBean(Bean):
+    """A row that was not stored."""
+
+    line: int
+    """Where it begins in the CSV file, from 1."""
+
+    reason: str
+
+
+class ImportErrorBean(Bean):
+    """Why nothing was stored."""
+
+    code: str
+    message: str
+
+
+class DataImportBean(Bean):
+    """A data import."""
+
+    id: str
+    date_time: int
+    """When it was scheduled, in UTC ms."""
+
+    state: Literal["PENDING", "COMPLETED", "ERROR"]
+    thing_id: str
+    csv_header_row: int
+    text_guard: Literal["NONE", "FORMULA"]
+    progress: ImportProgressBean
+    completed_at: int | None = None
+    """When it ended, in UTC ms."""
+
+    rows_accepted: int | None = None
+    """Rows of which everything is stored; there when the state is COMPLETED."""
+
+    rows_rejected: int | None = None
+    """Rows of which nothing is stored; there when the state is COMPLETED."""
+
+    rejected_rows: list[RejectedRowBean] | None = None
+    """The first 100 of them, by line."""
+
+    error: ImportErrorBean | None = None
+    """There when the state is ERROR."""
+
+
 class LoginBean(Bean):
     """An API key and a personal access token."""
 

@@ -6,6 +6,7 @@ from typing import Annotated, Protocol, cast
 from fastapi import Depends, Request
 
 from thingport.application.data_exports import DataExports
+from thingport.application.data_imports import DataImports
 from thingport.application.downloads import Downloads
 from thingport.application.identity import Identity
 from thingport.application.ports import ControlDatabase
@@ -25,6 +26,11 @@ class HttpServices(Protocol):
     @property
     def data_exports(self) -> DataExports:
         """Scheduling data exports, and looking at them."""
+        ...
+
+    @property
+    def data_imports(self) -> DataImports:
+        """Scheduling data imports, and looking at them."""
         ...
 
     @property

@@ -8,11 +8,13 @@ from threading import Event, Thread
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from thingport.adapters.system.logs import configure_logs
 from thingport.application.export_failures import INTERNAL_ERROR
 from thingport.application.ports import Claim
 from thingport.application.run_data_export import DataExportRunner
-from thingport.bootstrap import configure_logs, open_housekeeping, open_runner
+from thingport.bootstrap import open_housekeeping, open_runner
 from thingport.domain.errors import LeaseLost, ThingportError, TransientError
+from thingport.entrypoints.runner.imports import run_imports
 from thingport.entrypoints.runner.upkeep import Upkeep
 from thingport.settings import Settings, read_settings
 
@@ -41,14 +43,20 @@ def main() -> None:
     if "--until-stdin-closes" in sys.argv[1:]:
         Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
     busy = Event()
-    upkeep = Thread(target=_look_after_lakes, args=(settings, stop, busy))
-    upkeep.start()
+    others = [
+        Thread(target=_look_after_lakes, args=(settings, stop, busy)),
+        # An import waits for no export: who sent a file looks on.
+        Thread(target=run_imports, args=(settings, stop)),
+    ]
+    for thread in others:
+        thread.start()
     try:
         with open_runner(settings, is_stopping=stop.is_set) as runner:
             _run_until(stop, runner, busy, settings.runner_pause.total_seconds())
     finally:
         stop.set()
-        upkeep.join()
+        for thread in others:
+            thread.join()
 
 
 def _run_until(
