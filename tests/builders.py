@@ -24,10 +24,12 @@ from thingport.domain.catalogue import (
     ThingDefinition,
 )
 from thingport.domain.data_export import Archive, DataExport, Rendition, Selection
+from thingport.domain.data_import import DataImport
 from thingport.domain.ids import (
     ApiKeyId,
     CustomerId,
     DataExportId,
+    DataImportId,
     LocationId,
     MetricId,
     OrganizationId,
@@ -191,6 +193,17 @@ def a_data_export(**overrides: object) -> DataExport:
         rendition=Rendition(),
     )
     return _with(data_export, overrides)
+
+
+def a_data_import(**overrides: object) -> DataImport:
+    data_import = DataImport(
+        id=DataImportId(an_id()),
+        tenant_id=TenantId(an_id()),
+        thing_id=ThingId(an_id()),
+        scheduled_by=UserId(an_id()),
+        scheduled_at=NOON,
+    )
+    return _with(data_import, overrides)
 
 
 def an_archive(**overrides: object) -> Archive:

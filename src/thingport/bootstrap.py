@@ -249,15 +249,21 @@ def open_services(settings: Settings) -> Generator[Services]:
             reading_batches=ReadingBatches(
                 control=control, lake_writer=lakes.writer, open_table=lakes.open_table
             ),
-            downloads=Downloads(
-                control=control,
-                archives=archives,
-                clock=clock,
-                secret=_secret(settings.link_secret, data_dir.secret("link")),
-                lifetime=settings.link_lifetime,
-                public_base_url=settings.public_base_url,
-            ),
+            downloads=_downloads(settings, control, archives),
         )
+
+
+def _downloads(
+    settings: Settings, control: SqlControlDatabase, archives: LocalArchiveStore
+) -> Downloads:
+    return Downloads(
+        control=control,
+        archives=archives,
+        clock=SystemClock(),
+        secret=_secret(settings.link_secret, DataDir(settings.data_dir).secret("link")),
+        lifetime=settings.link_lifetime,
+        public_base_url=settings.public_base_url,
+    )
 
 
 @contextmanager

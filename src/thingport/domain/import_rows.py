@@ -175,7 +175,7 @@ def _read_timestamp(cell: str | None) -> int | str:
             instant = datetime.fromisoformat(f"{date}T{time}{zone.upper()}")
             instant += timedelta(milliseconds=int(fraction.ljust(3, "0")[:3]))
             timestamp_ms = epoch_ms(instant)
-        except (ValueError, OverflowError):
+        except ValueError:
             return "TIMESTAMP: there is no such instant"
         if fraction[3:].strip("0"):
             return "TIMESTAMP: it has a fraction of a millisecond"
