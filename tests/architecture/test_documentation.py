@@ -19,8 +19,10 @@ from typer.main import get_command
 from documentation import PAGES, ROOT, Page, code_spans, page
 from http_service import http_service
 from thingport.application import export_failures
+from thingport.application.import_failures import EXPLAINED
 from thingport.domain.catalogue_format import SECTIONS, Section
 from thingport.domain.data_export import ExportError
+from thingport.domain.data_import import ImportFault
 from thingport.domain.permissions import Permission
 from thingport.domain.thing_file_name import KNOWN_PLACEHOLDERS, check_mask
 from thingport.entrypoints.cli.main import app
@@ -168,9 +170,10 @@ def test_the_page_of_commands_says_what_nearly_all_of_them_take() -> None:
         if option.envvar
     }
 
-    assert without == ["settings"]
+    assert sorted(without) == ["import", "settings"]
     assert re.search(
-        r"Each but `thingport settings`\s+takes `--data-dir", COMMANDS.text
+        r"Each but `thingport import` and\s+`thingport settings` takes `--data-dir",
+        COMMANDS.text,
     )
     assert variables <= set(COMMANDS.code_spans)
 
@@ -182,7 +185,7 @@ def test_the_defaults_of_options_are_documented() -> None:
         for name, option in command.options.items():
             if option.default == permissions:
                 assert set(Permission) <= set(COMMANDS.code_spans)
-            elif option.default is not None:
+            elif option.default is not None and not option.is_flag:
                 assert f"`{name}` ({option.default}" in does[command.usage]
 
 
@@ -362,6 +365,7 @@ def test_every_reason_of_a_failed_export_is_documented_and_no_other() -> None:
     explained = {
         it.code for it in vars(export_failures).values() if isinstance(it, ExportError)
     }
+    assert {it.code for it in EXPLAINED} <= explained
     documented = {
         span
         for cells in OPERATE.rows("what you see")
@@ -371,6 +375,12 @@ def test_every_reason_of_a_failed_export_is_documented_and_no_other() -> None:
 
     assert "INTERNAL_ERROR" in explained
     assert documented == explained
+
+
+def test_every_fault_of_a_file_is_documented_and_no_other() -> None:
+    documented = {cells[0].strip("`") for cells in API.rows("code")}
+
+    assert documented == set(ImportFault)
 
 
 # --- the catalogue file -------------------------------------------------------

@@ -208,6 +208,28 @@ def check_serve(workshop: Workshop, command: str) -> None:
         assert httpx.get(f"{address}/health/ready", timeout=LONGEST_S).is_success
 
 
+def check_import(workshop: Workshop, command: str) -> None:
+    """Send a file to a server, which is the only thing that such a command needs."""
+    with open_services(Settings(data_dir=workshop.data_dir)) as services:
+        tenant = services.get_tenant("acme")
+        with services.control.for_tenant(tenant.id, read_only=True) as tx:
+            things = {it.serial_number: it.id for it in tx.catalogue.list_things()}
+    # The same readings as were loaded before.
+    content = "TIMESTAMP,temp\n1000,3.5\n2000,4\n"
+    (workshop.folder / "station.csv").write_text(content)
+    for word, meant in {
+        "KEY": workshop.secret("key"),
+        "TOKEN": workshop.secret("pat"),
+        "THING": things["00123"],
+    }.items():
+        command = re.sub(rf"(?<= ){word}\b", meant, command)
+    serve = f"thingport serve --data-dir {workshop.data_dir} --port 0"
+    with workshop.running(serve) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        assert workshop.run(f"THINGPORT_URL={address} {command}") == 0
+
+
 def check_runner(workshop: Workshop, command: str) -> None:
     """Let a runner render what the page has loaded, with nothing else running."""
     with open_services(Settings(data_dir=workshop.data_dir)) as services:
@@ -242,6 +264,7 @@ def check_runner(workshop: Workshop, command: str) -> None:
 
 
 BACKGROUND: Mapping[str, Callable[[Workshop, str], None]] = {
+    "thingport import": check_import,
     "thingport serve": check_serve,
     "thingport runner": check_runner,
 }
