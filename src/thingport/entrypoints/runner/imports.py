@@ -1,5 +1,6 @@
 """Running imports beside a runner's exports."""
 
+import gc
 import time
 from threading import Event
 
@@ -26,6 +27,10 @@ def run_imports(settings: Settings, stop: Event) -> None:
     pause_s = settings.runner_pause.total_seconds()
     interval_s = settings.compaction_interval.total_seconds()
     with open_import_runner(settings, is_stopping=stop.is_set) as (runner, upkeep):
+        # A file has millions of cells: what is here to stay need not be looked through
+        # for garbage again and again, which takes longer than reading them.
+        gc.collect()
+        gc.freeze()
         look_after_at_s = time.monotonic() + interval_s
         while not stop.is_set():
             if run_one_import(runner):
