@@ -8,7 +8,7 @@ as there may be databases of its revision, and never changed.
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from builders import (
     NOON,
     a_customer,
     a_data_export,
+    a_data_import,
     a_location,
     a_metric,
     a_partner,
@@ -37,7 +38,14 @@ from thingport.adapters.sql.database import SqlControlDatabase
 from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.domain.actor import CustomerEntity
-from thingport.domain.ids import CustomerId, DataExportId, TenantId, UserId
+from thingport.domain.data_import import ImportReport
+from thingport.domain.ids import (
+    CustomerId,
+    DataExportId,
+    DataImportId,
+    TenantId,
+    UserId,
+)
 
 FOLDER = Path(__file__).parent / "revisions"
 
@@ -101,6 +109,7 @@ def store_one_of_each(control: SqlControlDatabase) -> None:
         tx.credentials.add_refresh_token(ADA, key.id, "digest of refresh", NOON)
         tx.allocate_written_seqs(7)
     _store_exports(control)
+    _store_imports(control)
 
 
 def _store_catalogue(control: SqlControlDatabase) -> None:
@@ -219,6 +228,22 @@ def _store_exports(control: SqlControlDatabase) -> None:
                 service.queue.finish(claim, done)
             else:
                 service.queue.release(claim, retry_at=NOON)
+
+
+def _store_imports(control: SqlControlDatabase) -> None:
+    ended = a_data_import(id="ended", tenant_id=ACME, thing_id="one", scheduled_by=ADA)
+    with control.for_tenant(ACME) as tx:
+        tx.data_imports.add(ended)
+    with control.for_service() as service:
+        claim = service.import_queue.claim(
+            "runner", now=NOON, lease=timedelta(seconds=30)
+        )
+        assert claim is not None
+        service.import_queue.finish(
+            claim, ended.complete(at=NOON, report=ImportReport())
+        )
+    with control.for_tenant(ACME) as tx:
+        tx.data_imports.add(replace(ended, id=DataImportId("waiting")))
 
 
 def dump_rows(engine: Engine) -> Iterator[str]:

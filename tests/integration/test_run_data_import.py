@@ -161,9 +161,10 @@ def test_the_one_csv_file_of_a_zip_is_imported(stack: ImportStack) -> None:
             ("manifest.json", "{}"),
             method=method,
         )
-        stack.report_of(stack.bring_in(content))
+        report = stack.report_of(stack.bring_in(content))
+        assert report.rows_accepted == 1
 
-    assert stack.values() == STORED * 2
+    assert stack.values() == STORED
 
 
 def test_a_large_file_is_cut_where_texts_are_long(stack: ImportStack) -> None:
@@ -480,7 +481,7 @@ def test_what_was_written_or_deleted_since_it_counts_stays(stack: ImportStack) -
 
     stack.run()
 
-    assert stack.values() == [*STORED, (1000, None, None, None, None, "later")]
+    assert stack.values() == [(*STORED[0][:-1], "later")]
 
 
 def test_nothing_expires_that_tells_whether_an_import_was_stored(
