@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
@@ -66,6 +67,18 @@ def a_keeper(
         temp_dir=directory / "tmp",
         max_file_bytes=max_file_bytes,
         patience=timedelta(seconds=patience_s),
+    )
+
+
+def an_eraser(
+    directory: Path, numbers: Numbers | None = None, *, patience_s: float = 60
+) -> DuckLakeEraser:
+    numbers = numbers or Numbers()
+    return DuckLakeEraser(
+        directory / "lakes",
+        ACME,
+        a_lane(directory, numbers, patience_s=patience_s),
+        a_keeper(directory, numbers, patience_s=patience_s),
     )
 
 

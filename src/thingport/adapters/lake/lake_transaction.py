@@ -13,6 +13,7 @@ from thingport.adapters.lake.durability import make_directory, new_files_made_du
 from thingport.adapters.lake.lake_names import (
     COLUMN_TYPES,
     KEY_COLUMNS,
+    LAKE,
     column_name,
     qualified,
     quote,
@@ -82,6 +83,35 @@ class LakeTransaction:
                 f"INSERT INTO {qualified(table)} ({columns})"  # noqa: S608  # quoted names
                 f" SELECT {values} FROM ({rows}) ORDER BY thing, ts, written_seq"
             )
+
+    def list_tables(self) -> Sequence[str]:
+        """Give the names of all tables, as the engine has them."""
+        rows = self.query(
+            f"SELECT table_name FROM ducklake_table_info('{LAKE}') ORDER BY 1"  # noqa: S608  # a constant
+        )
+        return [str(name) for (name,) in rows]
+
+    def remove_rows(
+        self, table: str, condition: str, parameters: Sequence[object]
+    ) -> int:
+        """Remove the rows of a table that a condition is true for; give how many.
+
+        They are marked in delete files, which only later snapshots see; files that
+        nothing is left of are dropped. The new files are durable when it returns.
+
+        Args:
+            table: As the engine names it.
+            condition: As SQL, with a question mark for each parameter.
+            parameters: What stands for the question marks.
+        """
+        directory = self._data_dir / "main" / table
+        make_directory(directory)
+        with new_files_made_durable(directory):
+            removed = self._engine.execute(
+                f"DELETE FROM {qualified(table)} WHERE {condition}",  # noqa: S608  # quoted
+                parameters,
+            ).fetchone()
+        return int(removed[0]) if removed else 0
 
     def count(self, query: str) -> int:
         """Give the one number that a query asks for, or that a statement counts."""

@@ -1,20 +1,27 @@
 """The lakes of all tenants, each opened when it is first asked for."""
 
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
+from thingport.adapters.lake.lake_names import lake_directory
+from thingport.adapters.lake.lake_removal import remove_lake
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.ids import TenantId
 
 AllocateWrittenSeqs = Callable[[TenantId, int], int]
 """Reserves successive numbers for a tenant's readings, and gives the first."""
+
+_LOOK_PAUSE_S = 1.0
+"""How often is looked at most whether lakes that are open were removed."""
 
 
 class Lakes:
@@ -45,6 +52,7 @@ class Lakes:
         self._memory_mb = memory_mb
         self._group_commit_pause = group_commit_pause
         self._max_file_bytes = max_file_bytes
+        self._look_again_at_s = 0.0
         self._gate = threading.Lock()
         self._readers: dict[TenantId, DuckLakeReader] = {}
         self._writers: dict[TenantId, GroupCommitWriter] = {}
@@ -52,6 +60,7 @@ class Lakes:
     @contextmanager
     def open_reader(self, tenant_id: TenantId) -> Generator[DuckLakeReader]:
         """Lend the reader of a tenant's lake."""
+        self._let_go_of_removed()
         with self._gate:
             reader = self._readers.get(tenant_id)
             if reader is None:
@@ -87,6 +96,28 @@ class Lakes:
         with closing(keeper):
             yield keeper
 
+    @contextmanager
+    def open_eraser(self, tenant_id: TenantId) -> Generator[DuckLakeEraser]:
+        """Open an eraser of a tenant's lake for as long as the block lasts."""
+        with self.open_keeper(tenant_id) as keeper:
+            eraser = DuckLakeEraser(
+                self._lakes_dir, tenant_id, self.new_lane(tenant_id), keeper
+            )
+            with closing(eraser):
+                yield eraser
+
+    def remove(self, tenant_id: TenantId) -> None:
+        """Remove a tenant's lake as a whole, if there is one.
+
+        Other processes that have it open let go of it when they look next.
+
+        Raises:
+            StoreUnavailable: Somebody writes or merges for too long, or a file cannot
+                be removed; it may be done again.
+        """
+        self._let_go(tenant_id)
+        remove_lake(lake_directory(self._lakes_dir, tenant_id))
+
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""
         return WriterLane(
@@ -96,6 +127,26 @@ class Lakes:
             temp_dir=self._temp_dir,
             memory_mb=self._memory_mb,
         )
+
+    def _let_go_of_removed(self) -> None:
+        """Close what is open of lakes that another process has removed."""
+        with self._gate:
+            now_s = time.monotonic()
+            if now_s < self._look_again_at_s:
+                return
+            self._look_again_at_s = now_s + _LOOK_PAUSE_S
+            gone = [it for it, reader in self._readers.items() if reader.is_gone]
+        for tenant_id in gone:
+            self._let_go(tenant_id)
+
+    def _let_go(self, tenant_id: TenantId) -> None:
+        with self._gate:
+            reader = self._readers.pop(tenant_id, None)
+            writer = self._writers.pop(tenant_id, None)
+        if reader is not None:
+            reader.close()
+        if writer is not None:
+            writer.close()
 
     def close(self) -> None:
         """Wait for writes under way, then let go of all lakes."""

@@ -72,6 +72,11 @@ class DuckLakeReader:
                 self._engine.close()
             self._engine = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the lake was removed since it was opened."""
+        return self._engine is not None and not self._catalogue.exists()
+
     def current_snapshot(self) -> int | None:
         """Name the present state; ``None`` if nothing was ever written.
 

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from thingport.adapters.lake.lake_names import (
     lake_directory,
 )
 from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
+from thingport.domain.errors import NotFound
 from thingport.domain.ids import TenantId
 
 MAX_COMMIT_TRIES = 6
@@ -78,6 +79,7 @@ class WriterLane:
             StoreUnavailable: The lake is away, or it was not our turn for too
                 long; nothing was stored.
             CorruptData: The lake is damaged; nothing was stored.
+            NotFound: The tenant was removed; nothing was stored.
         """
         with self._turn, writing_failures(), self._locked():
             for tries in range(1, MAX_COMMIT_TRIES + 1):
@@ -90,6 +92,17 @@ class WriterLane:
                     time.sleep(_FIRST_PAUSE_S * 2 ** (tries - 1))
                 else:
                     return
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep all others from writing while the block runs, and write nothing here.
+
+        Raises:
+            StoreUnavailable: It was not our turn for too long; the block was not run.
+        """
+        with self._turn, self._locked():
+            self._forget()
+            yield
 
     def open_engine(self) -> duckdb.DuckDBPyConnection:
         """Start an engine within the lane's limits, apart from the lake."""
@@ -107,7 +120,24 @@ class WriterLane:
         make_directory(self._directory)
         lock = self._directory / LOCK_FILE
         with locked_file(lock, patience_s=self._patience_s, holder="writing"):
+            if not (self._directory / CATALOGUE_FILE).exists():
+                self._refuse_if_removed(lock)
             yield
+
+    def _refuse_if_removed(self, lock: Path) -> None:
+        """Make no lake for a tenant that was removed: it gets no numbers any more.
+
+        Raises:
+            NotFound: It was; nothing is left of the lake.
+        """
+        self._forget()
+        try:
+            self._allocate_written_seqs(0)
+        except NotFound:
+            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._directory.rmdir()
+            raise
 
     def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()
