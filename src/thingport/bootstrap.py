@@ -3,9 +3,11 @@
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from socket import gethostname
@@ -33,16 +35,19 @@ from thingport.adapters.system.ids import Uuid7Source
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
+from thingport.application.erasure import Erasure
 from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
 from thingport.application.readings import Readings
 from thingport.application.render_chunk import render_chunk
 from thingport.application.run_data_export import DataExportRunner
+from thingport.application.tenant_removal import TenantRemoval
 from thingport.domain.catalogue import Tenant
 from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
+from thingport.domain.retention import check_months
 from thingport.domain.segment import StoredSegment
 from thingport.settings import MIN_SECRET_CHARACTERS, Settings
 
@@ -178,6 +183,8 @@ class Services:
     downloads: Downloads
     readings: Readings
     housekeeping: Housekeeping
+    erasure: Erasure
+    tenant_removal: TenantRemoval
     control: SqlControlDatabase
     lakes: Lakes
 
@@ -192,6 +199,28 @@ class Services:
         if tenant is None:
             raise InvalidRequest(f"tenant: there is none called {name!r}")
         return tenant
+
+    def set_retention(self, tenant_name: str, months: int | None) -> None:
+        """Keep a tenant's readings for some months, or for ever.
+
+        Raises:
+            InvalidRequest: There is no such tenant, or not for so many months.
+        """
+        if months is not None:
+            check_months(months)
+        tenant = self.get_tenant(tenant_name)
+        with self.control.for_tenant(tenant.id) as tx:
+            tx.upkeep.set_retention_months(months)
+
+    def get_retention(self, tenant_name: str) -> int | None:
+        """Give for how many months a tenant's readings are kept; ``None`` for ever.
+
+        Raises:
+            InvalidRequest: There is no such tenant.
+        """
+        tenant = self.get_tenant(tenant_name)
+        with self.control.for_tenant(tenant.id, read_only=True) as tx:
+            return tx.upkeep.get_retention_months()
 
     def apply_catalogue(self, tenant_name: str, path: Path) -> Sequence[Change]:
         """Create and update what a catalogue file says; give what changed."""
@@ -260,6 +289,20 @@ def open_services(settings: Settings) -> Generator[Services]:
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
             housekeeping=_housekeeping(settings, control, lakes),
+            erasure=Erasure(
+                control=control,
+                open_eraser=lakes.open_eraser,
+                archives=archives,
+                clock=clock,
+                pause=_pause,
+            ),
+            tenant_removal=TenantRemoval(
+                control=control,
+                remove_lake=lakes.remove,
+                archives=archives,
+                clock=clock,
+                pause=_pause,
+            ),
             downloads=Downloads(
                 control=control,
                 archives=archives,
@@ -269,6 +312,10 @@ def open_services(settings: Settings) -> Generator[Services]:
                 public_base_url=settings.public_base_url,
             ),
         )
+
+
+def _pause(duration: timedelta) -> None:
+    time.sleep(duration.total_seconds())
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from thingport.adapters.sql.schema import metadata
 from thingport.domain.errors import StoreUnavailable, UnusableDataDirectory
 from thingport.domain.ids import TenantId
 
+_TENANT = "id, name, next_written_seq"
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
@@ -78,11 +80,11 @@ def _conditions(engine: Engine) -> tuple[list[str], list[str]]:
 
 def test_migrating_twice_changes_nothing(engine: Engine, database: Path) -> None:
     upgrade(engine)
-    _run(database, "INSERT INTO tenants VALUES ('t', 'acme', 5)")
+    _run(database, f"INSERT INTO tenants ({_TENANT}) VALUES ('t', 'acme', 5)")
     upgrade(engine)
 
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM tenants").all()
+        rows = connection.exec_driver_sql(f"SELECT {_TENANT} FROM tenants").all()
     assert [tuple(it) for it in rows] == [("t", "acme", 5)]
 
 
@@ -98,7 +100,7 @@ def test_an_export_scheduled_before_snapshots_were_noted_pins_all_of_them(
     engine: Engine, database: Path
 ) -> None:
     upgrade(engine, to="0001")
-    _run(database, "INSERT INTO tenants VALUES ('t', 'acme', 5)")
+    _run(database, f"INSERT INTO tenants ({_TENANT}) VALUES ('t', 'acme', 5)")
     _run(database, AN_EXPORT_OF_0001)
     upgrade(engine)
 

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from thingport.application.erasure_ports import StoredExport, UpkeepRepository
 from thingport.domain.actor import Entity
 from thingport.domain.catalogue import (
     Customer,
@@ -171,6 +172,32 @@ class DataExportRepository(Protocol):
         """
         ...
 
+    def list_pending(self) -> Sequence[DataExport]:
+        """Give those that are PENDING, the oldest first."""
+        ...
+
+    def end(self, data_export: DataExport) -> bool:
+        """Store one that is ERROR now, whoever runs it; ``False`` if it had ended.
+
+        Its slot is free. A runner that has it finds out at its next step, and says
+        so by ``ExportQueue.let_go`` when it has withdrawn.
+        """
+        ...
+
+    def is_let_go(
+        self, data_export_id: DataExportId, *, now: datetime, lease: timedelta
+    ) -> bool:
+        """Whether no runner can be at work on one any more.
+
+        A lease that ends later than one begun now counts for nothing, as in
+        ``ExportQueue.claim``.
+        """
+        ...
+
+    def forget_segments(self, data_export_id: DataExportId) -> None:
+        """Forget what came out of the chunks of one that has ended."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -260,6 +287,11 @@ class TenantTransaction(Protocol):
         """Its users and keys."""
         ...
 
+    @property
+    def upkeep(self) -> UpkeepRepository:
+        """How long its readings are kept."""
+        ...
+
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
 
@@ -333,6 +365,13 @@ class ExportQueue(Protocol):
         """Store an export that is COMPLETED or ERROR now; frees its slot."""
         ...
 
+    def let_go(self, claim: Claim) -> None:
+        """Say that nothing more is done under a claim of an export that has ended.
+
+        Never raises ``LeaseLost``; does nothing for a claim that is not the last one.
+        """
+        ...
+
 
 class TenantRepository(Protocol):
     """All tenants."""
@@ -351,6 +390,22 @@ class TenantRepository(Protocol):
 
     def list_all(self) -> Sequence[Tenant]:
         """Give all tenants, by name."""
+        ...
+
+    def begin_removal(self, name: str, *, at: datetime) -> Tenant | None:
+        """Let nobody find a tenant any more; gives one whose removal began as well.
+
+        No method but those for its removal knows of it then, numbers are allocated
+        to it no more, and its name is taken until it is removed.
+        """
+        ...
+
+    def remove_rows(self, tenant_id: TenantId) -> None:
+        """Remove all that is kept of a tenant, but its name."""
+        ...
+
+    def remove(self, tenant_id: TenantId) -> None:
+        """Remove a tenant of which nothing is kept but its name."""
         ...
 
 
@@ -391,6 +446,13 @@ class ControlDatabase(Protocol):
         self, *, read_only: bool = False
     ) -> AbstractContextManager[ServiceTransaction]:
         """Begin a transaction of the service itself; ``read_only`` as above."""
+        ...
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted out of the files of the database too.
+
+        Others go on meanwhile.
+        """
         ...
 
 
@@ -528,6 +590,14 @@ class LakeKeeper(Protocol):
         """
         ...
 
+    def drop_before(self, timestamp_ms: int) -> int:
+        """Rewrite some files without what is stamped before an instant.
+
+        Give how many; 0 if there is nothing so old, or another writer was in the way.
+        Snapshots from before show what they showed.
+        """
+        ...
+
     def delete_leftovers(self, *, before: datetime) -> int:
         """Delete files that no snapshot knows of, last written before an instant.
 
@@ -651,6 +721,14 @@ class ArchiveStore(Protocol):
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
         """Remove the archive of an export, if there is one."""
+        ...
+
+    def discard_tenant(self, tenant_id: TenantId) -> None:
+        """Remove all that is kept of a tenant, if there is anything."""
+        ...
+
+    def list_stored(self, tenant_id: TenantId) -> Sequence[StoredExport]:
+        """Give all exports of which segments, chunks or an archive are kept."""
         ...
 
     def find_archive(

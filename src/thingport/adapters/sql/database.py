@@ -14,7 +14,9 @@ from thingport.adapters.sql.data_exports import SqlDataExportRepository
 from thingport.adapters.sql.engine import READ_ONLY, open_engine
 from thingport.adapters.sql.export_queue import SqlExportQueue
 from thingport.adapters.sql.failures import explain
+from thingport.adapters.sql.scrubbing import forget_deleted_bytes
 from thingport.adapters.sql.tenants import SqlTenantRepository, allocate_written_seqs
+from thingport.adapters.sql.upkeep import SqlUpkeepRepository
 from thingport.domain.ids import TenantId
 
 
@@ -27,6 +29,7 @@ class SqlTenantTransaction:
         self.catalogue = SqlCatalogueRepository(connection, tenant_id)
         self.data_exports = SqlDataExportRepository(connection, tenant_id)
         self.credentials = SqlCredentialRepository(connection, tenant_id)
+        self.upkeep = SqlUpkeepRepository(connection, tenant_id)
 
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
@@ -98,6 +101,23 @@ class SqlControlDatabase:
             yield SqlServiceTransaction(
                 SqlTenantRepository(connection), SqlExportQueue(connection)
             )
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted out of the files of the database too.
+
+        Others go on meanwhile. Does nothing but wait where a server does it.
+
+        Raises:
+            StoreUnavailable: The database does not answer, or somebody reads from it
+                for too long; it may be done again.
+        """
+        try:
+            forget_deleted_bytes(self._engine)
+        except (DBAPIError, PoolTimeout) as error:
+            explained = explain(error)
+            if explained is None:
+                raise
+            raise explained from error
 
     @contextmanager
     def _begin(self, *, read_only: bool) -> Generator[Connection]:
