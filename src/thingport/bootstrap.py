@@ -1,13 +1,10 @@
 """Picks the adapters and builds the services; knows everything, does nothing."""
 
 import os
-import secrets
 import sys
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache, partial
 from pathlib import Path
 from socket import gethostname
@@ -20,6 +17,7 @@ from thingport.adapters.catalogue_files.catalogue_document_reader import (
     read_catalogue_document,
 )
 from thingport.adapters.executors.local import LocalExecutor
+from thingport.adapters.identity.secret_files import make_secret
 from thingport.adapters.identity.secrets import RandomSecrets
 from thingport.adapters.identity.tokens import JwtAccessTokens
 from thingport.adapters.lake.lakes import Lakes
@@ -32,6 +30,7 @@ from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.adapters.system.clock import SystemClock
 from thingport.adapters.system.ids import Uuid7Source
+from thingport.adapters.system.pause import pause
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
@@ -41,17 +40,15 @@ from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
 from thingport.application.readings import Readings
 from thingport.application.render_chunk import render_chunk
+from thingport.application.retention import Retention
 from thingport.application.run_data_export import DataExportRunner
 from thingport.application.tenant_removal import TenantRemoval
 from thingport.domain.catalogue import Tenant
 from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
-from thingport.domain.retention import check_months
 from thingport.domain.segment import StoredSegment
 from thingport.settings import MIN_SECRET_CHARACTERS, Settings
-
-_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ def prepare_data_dir(settings: Settings) -> None:
     with _writing_in(data_dir):
         data_dir.temporary.mkdir(exist_ok=True)
         for name in ("token", "link"):
-            _make_secret(data_dir.secret(name))
+            make_secret(data_dir.secret(name))
 
 
 @contextmanager
@@ -140,25 +137,6 @@ def _writing_in(data_dir: DataDir) -> Generator[None]:
             f"cannot be written: {error.strerror}; give the service the right to "
             "write there, or name another directory with --data-dir",
         ) from error
-
-
-def _make_secret(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.exists():
-        return
-    # Two processes may start at once: the first link wins, whole.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    temporary.touch(mode=0o600)
-    with temporary.open("w") as file:
-        file.write(secrets.token_hex(_SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
 
 
 def _secret(given: SecretStr | None, path: Path) -> bytes:
@@ -183,6 +161,7 @@ class Services:
     downloads: Downloads
     readings: Readings
     housekeeping: Housekeeping
+    retention: Retention
     erasure: Erasure
     tenant_removal: TenantRemoval
     control: SqlControlDatabase
@@ -199,28 +178,6 @@ class Services:
         if tenant is None:
             raise InvalidRequest(f"tenant: there is none called {name!r}")
         return tenant
-
-    def set_retention(self, tenant_name: str, months: int | None) -> None:
-        """Keep a tenant's readings for some months, or for ever.
-
-        Raises:
-            InvalidRequest: There is no such tenant, or not for so many months.
-        """
-        if months is not None:
-            check_months(months)
-        tenant = self.get_tenant(tenant_name)
-        with self.control.for_tenant(tenant.id) as tx:
-            tx.upkeep.set_retention_months(months)
-
-    def get_retention(self, tenant_name: str) -> int | None:
-        """Give for how many months a tenant's readings are kept; ``None`` for ever.
-
-        Raises:
-            InvalidRequest: There is no such tenant.
-        """
-        tenant = self.get_tenant(tenant_name)
-        with self.control.for_tenant(tenant.id, read_only=True) as tx:
-            return tx.upkeep.get_retention_months()
 
     def apply_catalogue(self, tenant_name: str, path: Path) -> Sequence[Change]:
         """Create and update what a catalogue file says; give what changed."""
@@ -289,20 +246,9 @@ def open_services(settings: Settings) -> Generator[Services]:
             ),
             readings=Readings(control=control, lake_writer=lakes.writer),
             housekeeping=_housekeeping(settings, control, lakes),
-            erasure=Erasure(
-                control=control,
-                open_eraser=lakes.open_eraser,
-                archives=archives,
-                clock=clock,
-                pause=_pause,
-            ),
-            tenant_removal=TenantRemoval(
-                control=control,
-                remove_lake=lakes.remove,
-                archives=archives,
-                clock=clock,
-                pause=_pause,
-            ),
+            retention=Retention(control),
+            erasure=_erasure(control, lakes, archives),
+            tenant_removal=_tenant_removal(control, lakes, archives),
             downloads=Downloads(
                 control=control,
                 archives=archives,
@@ -314,8 +260,28 @@ def open_services(settings: Settings) -> Generator[Services]:
         )
 
 
-def _pause(duration: timedelta) -> None:
-    time.sleep(duration.total_seconds())
+def _erasure(
+    control: SqlControlDatabase, lakes: Lakes, archives: LocalArchiveStore
+) -> Erasure:
+    return Erasure(
+        control=control,
+        open_eraser=lakes.open_eraser,
+        archives=archives,
+        clock=SystemClock(),
+        pause=pause,
+    )
+
+
+def _tenant_removal(
+    control: SqlControlDatabase, lakes: Lakes, archives: LocalArchiveStore
+) -> TenantRemoval:
+    return TenantRemoval(
+        control=control,
+        remove_lake=lakes.remove,
+        archives=archives,
+        clock=SystemClock(),
+        pause=pause,
+    )
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def test_a_waiting_export_of_it_ends_with_a_reason(
     record = eraser.erase()
 
     assert record.exports_ended == [scheduled.id]
-    assert stack.exporter.error_of(scheduled).code == "ERASED"
+    assert stack.exporter.error_of(scheduled).code == "DATA_ERASED"
     assert stack.claim() is None
     stack.exporter.schedule()
 
@@ -172,7 +172,7 @@ def test_a_running_export_of_it_is_withdrawn_wherever_it_is(
         stack.run(stack.rendering(erase_at))
 
     assert records[0].verification.is_clean
-    assert stack.exporter.error_of(scheduled).code == "ERASED"
+    assert stack.exporter.error_of(scheduled).code == "DATA_ERASED"
     assert not stack.staging_of(scheduled).exists()
     _assert_nothing_is_left(stack)
 
@@ -188,7 +188,7 @@ def test_an_export_that_is_being_sealed_leaves_nothing(
     with pytest.raises(LeaseLost):
         stack.run(archives=stack.watched_archives(when_sealed=erase))
 
-    assert stack.exporter.error_of(scheduled).code == "ERASED"
+    assert stack.exporter.error_of(scheduled).code == "DATA_ERASED"
     assert stack.archive_file(scheduled) is None
     _assert_nothing_is_left(stack)
 
@@ -308,7 +308,7 @@ def test_one_that_died_anywhere_is_finished_by_the_next(
     record = eraser.erase()
 
     assert record.verification.is_clean
-    assert stack.exporter.error_of(pending).code == "ERASED"
+    assert stack.exporter.error_of(pending).code == "DATA_ERASED"
     _assert_nothing_is_left(stack)
 
 

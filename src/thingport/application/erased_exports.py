@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from thingport.application.erasure_ports import StoredExport
-from thingport.application.export_failures import CUT_SHORT, ERASED
+from thingport.application.export_failures import CUT_SHORT, DATA_ERASED
 from thingport.application.ports import ArchiveStore, Clock, ControlDatabase
 from thingport.application.run_data_export import LEASE
 from thingport.domain.data_export import DataExport, DataExportState, ExportError
@@ -67,13 +67,13 @@ class ErasedExports:
         with self.control.for_tenant(self.tenant_id, read_only=True) as tx:
             pending = tx.data_exports.list_pending()
         showing = [it for it in pending if erased.is_in(self._find_plan(it))]
-        return self._end(showing, ERASED)
+        return self._end(showing, DATA_ERASED)
 
     def end_all(self) -> Sequence[DataExportId]:
         """End every PENDING export; give which."""
         with self.control.for_tenant(self.tenant_id, read_only=True) as tx:
             pending = tx.data_exports.list_pending()
-        return self._end(pending, ERASED)
+        return self._end(pending, DATA_ERASED)
 
     def forbid_older_than(self, snapshot: int) -> None:
         """Let no export be stored any more that would read at an older view."""

@@ -35,8 +35,8 @@ INTERNAL_ERROR = ExportError(
     "Tell its operator.",
 )
 
-ERASED = ExportError(
-    "ERASED",
+DATA_ERASED = ExportError(
+    "DATA_ERASED",
     "The archive was not made: readings that would have been in it were erased. "
     "Schedule the export again for what is there now.",
 )

@@ -92,17 +92,18 @@ def retain(
     months: Annotated[
         int | None, typer.Option(help="Calendar months to keep readings for.")
     ] = None,
-    forever: Annotated[  # noqa: FBT002  # an option of the command line
-        bool, typer.Option("--forever", help="Keep readings for ever.")
-    ] = False,
+    forever: Annotated[
+        bool | None, typer.Option("--forever", help="Keep readings for ever.")
+    ] = None,
 ) -> None:
     """Say or set for how long a tenant's readings are kept."""
     if months is not None and forever:
         raise InvalidRequest("--months and --forever exclude each other")
     with open_services(read_settings(data_dir=data_dir)) as services:
+        tenant = services.get_tenant(name)
         if months is not None or forever:
-            services.set_retention(name, months)
-        kept = services.get_retention(name)
+            services.retention.set_months(tenant, months)
+        kept = services.retention.get_months(tenant)
     duration = "for ever" if kept is None else f"for {kept} calendar months"
     _console.print(f"Readings of {name} are kept {duration}.", markup=False)
 
@@ -110,9 +111,9 @@ def retain(
 def remove_tenant(
     name: Annotated[str, typer.Argument(help="The tenant's name.")],
     data_dir: DataDir,
-    yes: Annotated[  # noqa: FBT002  # an option of the command line
-        bool, typer.Option("--yes", help="Do not ask for the name once more.")
-    ] = False,
+    yes: Annotated[
+        bool | None, typer.Option("--yes", help="Do not ask for the name once more.")
+    ] = None,
 ) -> None:
     """Remove a tenant and all that is kept of it: there is no way back.
 
