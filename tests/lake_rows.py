@@ -79,6 +79,7 @@ def an_eraser(
         ACME,
         a_lane(directory, numbers, patience_s=patience_s),
         a_keeper(directory, numbers, patience_s=patience_s),
+        temp_dir=directory / "tmp",
     )
 
 

@@ -76,7 +76,10 @@ class LakeEraser(Protocol):
         ...
 
     def delete_leftovers(self) -> int:
-        """Delete all files that no view knows of; give how many."""
+        """Delete all files that no view knows of; give how many.
+
+        What engines put aside that were killed goes with them.
+        """
         ...
 
     def scrub_catalogue(self) -> None:

@@ -2,11 +2,11 @@
 
 from importlib.resources import files
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 
 from thingport.adapters.lake.lake_names import DATA_FOLDER, LAKE, quote_text
+from thingport.adapters.lake.temporary_folders import new_folder
 
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 
@@ -34,7 +34,7 @@ def open_engine(
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "memory_limit": f"{memory_mb}MB",
-            "temp_directory": str(temp_dir / uuid4().hex),
+            "temp_directory": str(new_folder(temp_dir)),
             "threads": str(threads),
         },
     )

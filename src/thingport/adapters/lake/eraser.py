@@ -20,6 +20,7 @@ from thingport.adapters.lake.lake_names import (
     lake_directory,
 )
 from thingport.adapters.lake.lake_transaction import LakeTransaction
+from thingport.adapters.lake.temporary_folders import remove_abandoned
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.application.erasure_ports import ErasedRows, LakeFinding
 from thingport.domain.ids import TenantId, ThingId
@@ -36,6 +37,7 @@ class DuckLakeEraser:
         tenant_id: Whose lake it is.
         lane: A writer lane of it, of the eraser's own; closed with it.
         keeper: Its keeper, of the eraser's own; closed with it.
+        temp_dir: Folder for temporary files of all engines.
     """
 
     def __init__(
@@ -44,7 +46,10 @@ class DuckLakeEraser:
         tenant_id: TenantId,
         lane: WriterLane,
         keeper: DuckLakeKeeper,
+        *,
+        temp_dir: Path,
     ) -> None:
+        self._temp_dir = temp_dir
         self._directory = lake_directory(lakes_dir, tenant_id)
         self._lane = lane
         self._keeper = keeper
@@ -111,7 +116,8 @@ class DuckLakeEraser:
             StoreUnavailable: The lake does not answer, or is being merged for long.
             CorruptData: The lake is damaged.
         """
-        deleted = self._keeper.delete_staged()
+        deleted = remove_abandoned(self._temp_dir)
+        deleted += self._keeper.delete_staged()
         deleted += self._keeper.delete_leftovers(before=_ALWAYS)
         with writing_failures():
             for folder in self._iter_folders():

@@ -14,6 +14,7 @@ from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeepe
 from thingport.adapters.lake.lake_names import lake_directory
 from thingport.adapters.lake.lake_removal import remove_lake
 from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.lake.temporary_folders import remove_abandoned
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.ids import TenantId
 
@@ -101,7 +102,11 @@ class Lakes:
         """Open an eraser of a tenant's lake for as long as the block lasts."""
         with self.open_keeper(tenant_id) as keeper:
             eraser = DuckLakeEraser(
-                self._lakes_dir, tenant_id, self.new_lane(tenant_id), keeper
+                self._lakes_dir,
+                tenant_id,
+                self.new_lane(tenant_id),
+                keeper,
+                temp_dir=self._temp_dir,
             )
             with closing(eraser):
                 yield eraser
@@ -117,6 +122,7 @@ class Lakes:
         """
         self._let_go(tenant_id)
         remove_lake(lake_directory(self._lakes_dir, tenant_id))
+        remove_abandoned(self._temp_dir)
 
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""

@@ -105,19 +105,13 @@ class SqlControlDatabase:
     def forget_deleted_bytes(self) -> None:
         """Take what was deleted out of the files of the database too.
 
-        Others go on meanwhile. Does nothing but wait where a server does it.
+        Others go on meanwhile. Does nothing where a server sees to it.
 
         Raises:
             StoreUnavailable: The database does not answer, or somebody reads from it
                 for too long; it may be done again.
         """
-        try:
-            forget_deleted_bytes(self._engine)
-        except (DBAPIError, PoolTimeout) as error:
-            explained = explain(error)
-            if explained is None:
-                raise
-            raise explained from error
+        forget_deleted_bytes(self._engine)
 
     @contextmanager
     def _begin(self, *, read_only: bool) -> Generator[Connection]:

@@ -1,10 +1,13 @@
 """Taking what was deleted out of the files of a control database."""
 
+import sqlite3
 import time
 
 from sqlalchemy import Engine
 
 from thingport.domain.errors import StoreUnavailable
+
+_STORE = "the control database"
 
 _PATIENCE_S = 60.0
 _PAUSE_S = 0.1
@@ -31,9 +34,9 @@ def forget_deleted_bytes(engine: Engine) -> None:
             if not is_busy:
                 return
             if time.monotonic() >= give_up_at_s:
-                raise StoreUnavailable(
-                    "the control database", "it is being read for long"
-                )
+                raise StoreUnavailable(_STORE, "it is being read for long")
             time.sleep(_PAUSE_S)
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailable(_STORE, str(error)) from error
     finally:
         connection.close()

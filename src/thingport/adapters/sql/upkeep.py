@@ -32,7 +32,7 @@ class SqlUpkeepRepository:
         Raises:
             NotFound: The tenant is being removed.
         """
-        return self._get(tenants.c.oldest_snapshot)
+        return self._get(tenants.c.oldest_snapshot, is_locked=True)
 
     def raise_oldest_snapshot(self, snapshot: int) -> None:
         """Let no export be stored any more that would read at an older view."""
@@ -40,14 +40,13 @@ class SqlUpkeepRepository:
         is_lower = or_(known.is_(None), known < snapshot)
         self._set(oldest_snapshot=case((is_lower, snapshot), else_=known))
 
-    def _get(self, column: Any) -> int | None:  # noqa: ANN401  # of whatever type
-        row = self._connection.execute(
-            select(column)
-            .where(
-                tenants.c.id == self._tenant_id, tenants.c.removal_began_at.is_(None)
-            )
-            .with_for_update(read=True)
-        ).one_or_none()
+    def _get(self, column: Any, *, is_locked: bool = False) -> int | None:  # noqa: ANN401  # of whatever type
+        query = select(column).where(
+            tenants.c.id == self._tenant_id, tenants.c.removal_began_at.is_(None)
+        )
+        if is_locked:
+            query = query.with_for_update(read=True)
+        row = self._connection.execute(query).one_or_none()
         if row is None:
             raise NotFound
         return None if row[0] is None else int(row[0])
