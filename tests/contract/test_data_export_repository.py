@@ -20,7 +20,6 @@ from thingport.domain.data_export import (
 from thingport.domain.errors import ExportAlreadyActive, LeaseLost
 from thingport.domain.ids import (
     CustomerId,
-    DataExportId,
     LocationId,
     MetricId,
     ProductModelId,
@@ -221,31 +220,36 @@ def test_one_that_is_ended_by_another_is_lost_to_its_runner_which_lets_go(
     with control_database.for_service() as tx:
         claim = tx.queue.claim("runner", now=NOON, lease=LEASE)
         assert claim is not None
-        tx.queue.commit_segment(claim, a_stored_segment())
         tx.queue.let_go(claim)
+        tx.queue.commit_segment(claim, a_stored_segment())
+    assert not _is_any_held(control_database, tenant)
     failed = scheduled.fail(_ERASED, at=NOON)
 
     with control_database.for_tenant(tenant.id) as tx:
-        assert not tx.data_exports.is_let_go(scheduled.id, now=NOON, lease=LEASE)
         assert tx.data_exports.end(failed)
         assert not tx.data_exports.end(failed)
         assert tx.data_exports.find(scheduled.id) == failed
-        assert not tx.data_exports.is_let_go(scheduled.id, now=NOON, lease=LEASE)
+    assert _is_any_held(control_database, tenant)
+    assert not _is_any_held(control_database, store_tenant(control_database))
     _add(control_database, _scheduled(tenant), slot="s")
     with control_database.for_service() as tx, pytest.raises(LeaseLost):
         tx.queue.save_progress(claim, Progress())
     with control_database.for_service() as tx:
         tx.queue.let_go(replace(claim, fencing_token=claim.fencing_token - 1))
-    with control_database.for_tenant(tenant.id) as tx:
-        assert not tx.data_exports.is_let_go(scheduled.id, now=NOON, lease=LEASE)
-        # A lease that is over, and one that a wrong clock gave.
-        for away in (LEASE, -timedelta(seconds=1)):
-            assert tx.data_exports.is_let_go(scheduled.id, now=NOON + away, lease=LEASE)
+    assert _is_any_held(control_database, tenant)
+    # A lease that is over, and one that a wrong clock gave.
+    for away in (LEASE, -timedelta(seconds=1)):
+        assert not _is_any_held(control_database, tenant, after=away)
     with control_database.for_service() as tx:
         tx.queue.let_go(claim)
-    with control_database.for_tenant(tenant.id) as tx:
-        assert tx.data_exports.is_let_go(scheduled.id, now=NOON, lease=LEASE)
-        assert tx.data_exports.is_let_go(DataExportId("x"), now=NOON, lease=LEASE)
+    assert not _is_any_held(control_database, tenant)
+
+
+def _is_any_held(
+    control: ControlDatabase, tenant: StoredTenant, *, after: timedelta = timedelta()
+) -> bool:
+    with control.for_tenant(tenant.id, read_only=True) as tx:
+        return tx.data_exports.is_any_held(now=NOON + after, lease=LEASE)
 
 
 def test_segments_are_forgotten_of_one_export_of_the_tenants_own(

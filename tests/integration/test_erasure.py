@@ -223,6 +223,26 @@ def test_a_runner_that_died_is_waited_for_as_long_as_its_lease(
     assert LEASE <= stack.clock.now() - began_at <= LEASE + timedelta(seconds=1)
 
 
+def test_a_runner_that_another_erasure_ended_is_waited_for_too(
+    stack: ExportStack, eraser: Eraser
+) -> None:
+    stack.exporter.schedule()
+    stack.claim()
+    began_at = stack.clock.now()
+
+    def die(_: timedelta) -> None:
+        raise Died
+
+    with pytest.raises(Died):
+        eraser_with(stack, die).erase()
+    assert stack.clock.now() == began_at
+
+    record = eraser.erase()
+
+    assert record.exports_ended == []
+    assert stack.clock.now() - began_at >= LEASE
+
+
 def test_an_export_of_another_thing_is_waited_for_and_has_the_same_bytes(
     stack: ExportStack,
 ) -> None:

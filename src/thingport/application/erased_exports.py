@@ -98,14 +98,13 @@ class ErasedExports:
             self.pause(PAUSE)
         return ()
 
-    def wait_until_let_go(self, data_export_ids: Sequence[DataExportId]) -> None:
-        """Return when no runner is at work on some exports that were ended.
+    def wait_until_withdrawn(self) -> None:
+        """Return when no runner is at work on an export that has ended.
 
-        A runner that has died says nothing, but its lease ends.
+        One that has died says nothing, but its lease ends.
         """
-        for data_export_id in data_export_ids:
-            while not self._is_let_go(data_export_id):
-                self.pause(PAUSE)
+        while self._is_any_held():
+            self.pause(PAUSE)
 
     def discard(self, erased: Erased) -> Sequence[DataExportId]:
         """Remove archives that show something erased, and what is left of dead ones."""
@@ -157,11 +156,9 @@ class ErasedExports:
         except CorruptData:
             return None
 
-    def _is_let_go(self, data_export_id: DataExportId) -> bool:
+    def _is_any_held(self) -> bool:
         with self.control.for_tenant(self.tenant_id, read_only=True) as tx:
-            return tx.data_exports.is_let_go(
-                data_export_id, now=self.clock.now(), lease=LEASE
-            )
+            return tx.data_exports.is_any_held(now=self.clock.now(), lease=LEASE)
 
 
 def _is_older(plan: ExportPlan | None, snapshot: int) -> bool:

@@ -151,14 +151,14 @@ class _Run:
     def remove_everywhere(self, *, until: datetime) -> None:
         """Remove what is gone from the present state from everything else too."""
         exports, eraser, erased = self.exports, self.eraser, self.erased
-        ended = [*exports.end_those_with(erased)]
+        ended = exports.end_those_with(erased)
         snapshot = self._rewrite()
         self.tell(f"{self.files_rewritten:,} files rewritten without them.")
         # From here on none can be stored that shows them, so this finds the last.
         exports.forbid_older_than(snapshot)
-        self.exports_ended = ended = [*ended, *exports.end_those_with(erased)]
+        self.exports_ended = [*ended, *exports.end_those_with(erased)]
         self.exports_cut_short = exports.wait_for_older_than(snapshot, until=until)
-        exports.wait_until_let_go([*ended, *self.exports_cut_short])
+        exports.wait_until_withdrawn()
         self.archives_removed = exports.discard(erased)
         self.tell(f"{len(self.archives_removed):,} archives removed.")
         while expired := eraser.expire_before(snapshot):

@@ -184,10 +184,8 @@ class DataExportRepository(Protocol):
         """
         ...
 
-    def is_let_go(
-        self, data_export_id: DataExportId, *, now: datetime, lease: timedelta
-    ) -> bool:
-        """Whether no runner can be at work on one any more.
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended.
 
         A lease that ends later than one begun now counts for nothing, as in
         ``ExportQueue.claim``.

@@ -58,7 +58,7 @@ class TenantRemoval:
         )
         ended = exports.end_all()
         tell(f"{len(ended):,} exports ended.")
-        exports.wait_until_let_go(ended)
+        exports.wait_until_withdrawn()
         self._remove_files(tenant.id)
         tell("Readings and archives removed.")
         with self.control.for_service() as tx:

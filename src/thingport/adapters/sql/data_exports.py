@@ -96,17 +96,19 @@ class SqlDataExportRepository:
         )
         return bool(ended.rowcount)
 
-    def is_let_go(
-        self, data_export_id: DataExportId, *, now: datetime, lease: timedelta
-    ) -> bool:
-        """Whether no runner can be at work on one any more."""
-        until: datetime | None = self._connection.execute(
-            select(data_exports.c.lease_until).where(
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended."""
+        held = self._connection.execute(
+            select(data_exports.c.id)
+            .where(
                 data_exports.c.tenant_id == self._tenant_id,
-                data_exports.c.id == data_export_id,
+                data_exports.c.state != DataExportState.PENDING,
+                data_exports.c.lease_until > now,
+                data_exports.c.lease_until <= now + lease,
             )
-        ).scalar_one_or_none()
-        return until is None or not now < until <= now + lease
+            .limit(1)
+        ).one_or_none()
+        return held is not None
 
     def forget_segments(self, data_export_id: DataExportId) -> None:
         """Forget what came out of the chunks of one that has ended."""
