@@ -30,54 +30,27 @@ from thingport.adapters.sql.engine import open_engine, sqlite_url
 from thingport.adapters.sql.migrate import upgrade
 from thingport.adapters.system.clock import SystemClock
 from thingport.adapters.system.ids import Uuid7Source
+from thingport.adapters.system.pause import pause
 from thingport.adapters.system.secret_files import make_secret
 from thingport.application.catalogue import Change, apply_catalogue
 from thingport.application.data_exports import DataExports
 from thingport.application.downloads import Downloads
+from thingport.application.erasure import Erasure
 from thingport.application.housekeeping import Housekeeping
 from thingport.application.identity import Identity
 from thingport.application.ports import RenderTask
 from thingport.application.reading_batches import ReadingBatches
 from thingport.application.readings import Readings
 from thingport.application.render_chunk import render_chunk
+from thingport.application.retention import Retention
 from thingport.application.run_data_export import DataExportRunner
+from thingport.application.tenant_removal import TenantRemoval
 from thingport.domain.catalogue import Tenant
 from thingport.domain.errors import InvalidRequest, UnusableDataDirectory
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId, TenantId
 from thingport.domain.segment import StoredSegment
-from thingport.settings import MIN_SECRET_CHARACTERS, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class DataDir:
-    """Where everything lies in the data directory."""
-
-    root: Path
-
-    @property
-    def control_database(self) -> Path:
-        """The control database, where it is not on a server."""
-        return self.root / "control.sqlite"
-
-    @property
-    def lakes(self) -> Path:
-        """One lake for each tenant."""
-        return self.root / "lakes"
-
-    @property
-    def archives(self) -> Path:
-        """Plans, segments and archives."""
-        return self.root / "archives"
-
-    @property
-    def temporary(self) -> Path:
-        """What query engines put aside when memory does not suffice."""
-        return self.root / "temporary"
-
-    def secret(self, name: str) -> Path:
-        """Give the file of a secret that is made at the first start."""
-        return self.root / "secrets" / name
+from thingport.settings import MIN_SECRET_CHARACTERS, DataDir, Settings
 
 
 def configure_logs() -> None:
@@ -172,6 +145,9 @@ class Services:
     readings: Readings
     housekeeping: Housekeeping
     reading_batches: ReadingBatches
+    retention: Retention
+    erasure: Erasure
+    tenant_removal: TenantRemoval
     control: SqlControlDatabase
     lakes: Lakes
 
@@ -257,6 +233,9 @@ def open_services(settings: Settings) -> Generator[Services]:
             reading_batches=ReadingBatches(
                 control=control, lake_writer=lakes.writer, open_table=lakes.open_table
             ),
+            retention=Retention(control),
+            erasure=_erasure(control, lakes, archives),
+            tenant_removal=_tenant_removal(control, lakes, archives),
             downloads=Downloads(
                 control=control,
                 archives=archives,
@@ -266,6 +245,30 @@ def open_services(settings: Settings) -> Generator[Services]:
                 public_base_url=settings.public_base_url,
             ),
         )
+
+
+def _erasure(
+    control: SqlControlDatabase, lakes: Lakes, archives: LocalArchiveStore
+) -> Erasure:
+    return Erasure(
+        control=control,
+        open_eraser=lakes.open_eraser,
+        archives=archives,
+        clock=SystemClock(),
+        pause=pause,
+    )
+
+
+def _tenant_removal(
+    control: SqlControlDatabase, lakes: Lakes, archives: LocalArchiveStore
+) -> TenantRemoval:
+    return TenantRemoval(
+        control=control,
+        remove_lake=lakes.remove,
+        archives=archives,
+        clock=SystemClock(),
+        pause=pause,
+    )
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from thingport.adapters.sql.data_exports import SqlDataExportRepository
 from thingport.adapters.sql.engine import begin_options, open_engine
 from thingport.adapters.sql.export_queue import SqlExportQueue
 from thingport.adapters.sql.failures import explain
+from thingport.adapters.sql.scrubbing import forget_deleted_bytes
 from thingport.adapters.sql.tenants import SqlTenantRepository, allocate_written_seqs
 from thingport.adapters.sql.turns import take_turn
+from thingport.adapters.sql.upkeep import SqlUpkeepRepository
 from thingport.domain.ids import TenantId
 
 
@@ -32,6 +34,7 @@ class SqlTenantTransaction:
             connection, tenant_id, read_only=read_only
         )
         self.credentials = SqlCredentialRepository(connection, tenant_id)
+        self.upkeep = SqlUpkeepRepository(connection, tenant_id)
 
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
@@ -105,6 +108,17 @@ class SqlControlDatabase:
             yield SqlServiceTransaction(
                 SqlTenantRepository(connection), SqlExportQueue(connection)
             )
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted out of the files of the database too.
+
+        Others go on meanwhile. A server does as much of it as it can.
+
+        Raises:
+            StoreUnavailable: The database does not answer, or somebody reads from it
+                for too long; it may be done again.
+        """
+        forget_deleted_bytes(self._engine)
 
     @contextmanager
     def _begin(self, *, read_only: bool) -> Generator[Connection]:
