@@ -15,7 +15,8 @@ from thingport.adapters.archives.local import LocalArchiveStore
 from thingport.application.data_exports import DataExports
 from thingport.application.ports import Claim, RenderTask, SealedArchive
 from thingport.application.run_data_export import LEASE, DataExportRunner
-from thingport.bootstrap import Services, open_runner, open_services, render_in_worker
+from thingport.bootstrap.runners import open_runner, render_in_worker
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import Actor, OrganizationEntity
 from thingport.domain.catalogue import ThingDefinition
 from thingport.domain.data_export import (

@@ -13,7 +13,8 @@ from thingport.application.data_imports import DataImportRequest
 from thingport.application.import_ports import ImportClaim
 from thingport.application.import_upkeep import ImportUpkeep
 from thingport.application.run_data_import import DataImportRunner
-from thingport.bootstrap import Services, open_import_runner, open_services
+from thingport.bootstrap.runners import open_import_runner
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import Actor, OrganizationEntity
 from thingport.domain.catalogue import ThingDefinition
 from thingport.domain.data_import import (

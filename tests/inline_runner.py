@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from fakes.inline_executor import InlineExecutor
-from thingport.bootstrap import open_runner, render_in_worker
+from thingport.bootstrap.runners import open_runner, render_in_worker
 from thingport.settings import read_settings
 
 

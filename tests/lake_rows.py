@@ -11,7 +11,9 @@ from typing import Protocol, TypeVar
 
 import psycopg
 import pyarrow as pa
+from psycopg import sql
 
+from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
 from thingport.adapters.lake.lake_names import LOCK_FILES, Turn, schema_name
 from thingport.adapters.lake.postgres_catalogue import lock_name
@@ -78,6 +80,40 @@ class LakePlace:
         return self.directory / "lakes" / ACME
 
     @property
+    def is_on_a_server(self) -> bool:
+        return self.database_url is not None
+
+    def let_the_server_take_notes(self) -> None:
+        """Have it look at values of the catalogue, as it does by itself."""
+        if self.database_url is not None:
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute("ANALYZE")
+
+    def iter_catalogue_rows(self) -> Iterator[tuple[str, str]]:
+        """Yield what a server has of the catalogue: tables, and their rows as texts.
+
+        What it notes of columns to plan its queries counts as a table.
+        """
+        if self.database_url is None:
+            return
+        schema = schema_name(ACME)
+        with psycopg.connect(self.database_url) as connection:
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema]
+            ).fetchall()
+            for (table,) in tables:
+                query = sql.SQL("SELECT t::text FROM {} t").format(
+                    sql.Identifier(schema, table)
+                )
+                for (row,) in connection.execute(query):
+                    yield table, row
+            noted = connection.execute(
+                "SELECT s::text FROM pg_stats s WHERE schemaname = %s", [schema]
+            )
+            for (row,) in noted:
+                yield "pg_stats", row
+
+    @property
     def arguments(self) -> Sequence[str]:
         """What another process takes to get here, with ``at_arguments``."""
         return [str(self.directory), self.database_url or ""]
@@ -136,6 +172,22 @@ def a_keeper(
             temp_dir=place.directory / "tmp",
             max_file_bytes=max_file_bytes,
             patience=timedelta(seconds=patience_s),
+            database_url=place.database_url,
+        )
+    )
+
+
+def an_eraser(
+    place: LakePlace, numbers: Numbers | None = None, *, patience_s: float = 60
+) -> DuckLakeEraser:
+    numbers = numbers or Numbers()
+    return place.keep(
+        DuckLakeEraser(
+            place.directory / "lakes",
+            ACME,
+            a_lane(place, numbers, patience_s=patience_s),
+            a_keeper(place, numbers, patience_s=patience_s),
+            temp_dir=place.directory / "tmp",
             database_url=place.database_url,
         )
     )

@@ -99,6 +99,8 @@ def store_one_of_each(control: SqlControlDatabase) -> None:
     """Store, through the repositories, something in every table and column."""
     with control.for_service() as service:
         service.tenants.add(a_tenant(id=ACME, name="acme"))
+        service.tenants.add(a_tenant(id="gone", name="gone"))
+        service.tenants.begin_removal("gone", at=NOON)
     _store_catalogue(control)
     with control.for_tenant(ACME) as tx:
         key = an_api_key(id="key", name="back-end")
@@ -108,6 +110,8 @@ def store_one_of_each(control: SqlControlDatabase) -> None:
         tx.credentials.add_access_token("token", ADA, "default", "digest", NOON)
         tx.credentials.add_refresh_token(ADA, key.id, "digest of refresh", NOON)
         tx.allocate_written_seqs(7)
+        tx.upkeep.set_retention_months(1200)
+        tx.upkeep.raise_oldest_snapshot(3)
     _store_exports(control)
     _store_imports(control)
 

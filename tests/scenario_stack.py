@@ -11,12 +11,8 @@ from fakes.inline_executor import InlineExecutor
 from scenarios import Scenario, WriteCall
 from strategies import Catalogue
 from thingport.application.run_data_export import DataExportRunner
-from thingport.bootstrap import (
-    Services,
-    open_runner,
-    open_services,
-    render_in_worker,
-)
+from thingport.bootstrap.runners import open_runner, render_in_worker
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import Actor, Entity
 from thingport.domain.data_export import (
     Archive,

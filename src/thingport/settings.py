@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -153,3 +154,39 @@ def read_settings(**given: Any) -> Settings:  # noqa: ANN401  # checked by the m
             for it in error.errors()
         ]
         raise SettingsNotValid(faults) from None
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """Where everything lies in the data directory."""
+
+    root: Path
+
+    @property
+    def control_database(self) -> Path:
+        """The control database, where it is not on a server."""
+        return self.root / "control.sqlite"
+
+    @property
+    def lakes(self) -> Path:
+        """One lake for each tenant."""
+        return self.root / "lakes"
+
+    @property
+    def archives(self) -> Path:
+        """Plans, segments and archives."""
+        return self.root / "archives"
+
+    @property
+    def imports(self) -> Path:
+        """Files that wait to be imported."""
+        return self.root / "imports"
+
+    @property
+    def temporary(self) -> Path:
+        """What query engines put aside when memory does not suffice."""
+        return self.root / "temporary"
+
+    def secret(self, name: str) -> Path:
+        """Give the file of a secret that is made at the first start."""
+        return self.root / "secrets" / name

@@ -1,12 +1,14 @@
 """What every archive store keeps of its promise."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from thingport.adapters.archives.local import LocalArchiveStore
+from thingport.application.erasure_ports import StoredExport
 from thingport.application.ports import ArchiveStore
 from thingport.domain.data_export import TimestampFormat
 from thingport.domain.errors import CorruptData, CorruptSegment, StoreUnavailable
@@ -230,3 +232,39 @@ def test_a_stored_segment_keeps_its_index(store: ArchiveStore) -> None:
 
     assert isinstance(stored, StoredSegment)
     assert stored.index == segment.index
+
+
+def test_what_is_kept_of_exports_is_listed_with_plans_left_aside(
+    store: ArchiveStore,
+) -> None:
+    staged, sealed, both = (DataExportId(it) for it in ("staged", "sealed", "both"))
+    store.save_plan(EXPORT, PLAN)
+    for it in (staged, both):
+        store.put_segment(ACME, it, a_segment(0, b"x"))
+    for it in (sealed, both):
+        store.seal(ACME, it, [b"whole"])
+    store.discard_staging(ACME, sealed)
+
+    assert store.list_stored(ACME) == [
+        StoredExport(both, has_staging=True, has_archive=True),
+        StoredExport(sealed, has_staging=False, has_archive=True),
+        StoredExport(staged, has_staging=True, has_archive=False),
+    ]
+    assert store.list_stored(TenantId("zeta")) == []
+
+
+def test_nothing_is_left_of_a_tenant_and_everything_of_the_others(
+    store: ArchiveStore, tmp_path: Path
+) -> None:
+    zeta = TenantId("zeta")
+    for tenant_id in (ACME, zeta):
+        store.save_plan(EXPORT, replace(PLAN, tenant_id=tenant_id))
+        store.put_segment(tenant_id, EXPORT, a_segment(0, b"x"))
+        store.seal(tenant_id, EXPORT, [b"whole"])
+
+    store.discard_tenant(ACME)
+    store.discard_tenant(ACME)
+
+    assert [it.name for it in (tmp_path / "archives").iterdir()] == ["zeta"]
+    assert store.load_plan(zeta, EXPORT).tenant_id == zeta
+    assert store.find_archive(zeta, EXPORT)

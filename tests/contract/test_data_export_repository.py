@@ -1,10 +1,11 @@
 """What every repository of data exports keeps of its promise."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from builders import NOON, a_data_export, an_archive, an_id
+from builders import NOON, a_data_export, a_stored_segment, an_archive, an_id
 from stored_tenants import StoredTenant, store_tenant
 from thingport.application.ports import ControlDatabase
 from thingport.domain.data_export import (
@@ -16,7 +17,7 @@ from thingport.domain.data_export import (
     Selection,
     TimestampFormat,
 )
-from thingport.domain.errors import ExportAlreadyActive
+from thingport.domain.errors import ExportAlreadyActive, LeaseLost
 from thingport.domain.ids import (
     CustomerId,
     LocationId,
@@ -188,3 +189,82 @@ def test_an_ended_export_frees_its_slot_and_keeps_its_outcome(
     _add(control_database, _scheduled(tenant), slot="s")
     with control_database.for_tenant(tenant.id) as tx:
         assert tx.data_exports.find(first.id) == ended
+
+
+def test_pending_ones_are_listed_and_no_others(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    later = _scheduled(tenant, id=an_id(), scheduled_at=NOON + timedelta(seconds=1))
+    earlier = _scheduled(tenant, id=an_id(), scheduled_at=NOON)
+    other = store_tenant(control_database)
+    _add(control_database, later, slot="s")
+    _add(control_database, earlier, slot="t")
+    _add(control_database, _scheduled(other), slot="s")
+
+    with control_database.for_tenant(tenant.id, read_only=True) as tx:
+        assert tx.data_exports.list_pending() == [earlier, later]
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.end(earlier.fail(_ERASED, at=NOON))
+    with control_database.for_tenant(tenant.id, read_only=True) as tx:
+        assert tx.data_exports.list_pending() == [later]
+
+
+_ERASED = ExportError("ERASED", "its readings were erased")
+
+
+def test_one_that_is_ended_by_another_is_lost_to_its_runner_which_lets_go(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    scheduled = _scheduled(tenant)
+    _add(control_database, scheduled, slot="s")
+    with control_database.for_service() as tx:
+        claim = tx.queue.claim("runner", now=NOON, lease=LEASE)
+        assert claim is not None
+        tx.queue.let_go(claim)
+        tx.queue.commit_segment(claim, a_stored_segment())
+    assert not _is_any_held(control_database, tenant)
+    failed = scheduled.fail(_ERASED, at=NOON)
+
+    with control_database.for_tenant(tenant.id) as tx:
+        assert tx.data_exports.end(failed)
+        assert not tx.data_exports.end(failed)
+        assert tx.data_exports.find(scheduled.id) == failed
+    assert _is_any_held(control_database, tenant)
+    assert not _is_any_held(control_database, store_tenant(control_database))
+    _add(control_database, _scheduled(tenant), slot="s")
+    with control_database.for_service() as tx, pytest.raises(LeaseLost):
+        tx.queue.save_progress(claim, Progress())
+    with control_database.for_service() as tx:
+        tx.queue.let_go(replace(claim, fencing_token=claim.fencing_token - 1))
+    assert _is_any_held(control_database, tenant)
+    # A lease that is over, and one that a wrong clock gave.
+    for away in (LEASE, -timedelta(seconds=1)):
+        assert not _is_any_held(control_database, tenant, after=away)
+    with control_database.for_service() as tx:
+        tx.queue.let_go(claim)
+    assert not _is_any_held(control_database, tenant)
+
+
+def _is_any_held(
+    control: ControlDatabase, tenant: StoredTenant, *, after: timedelta = timedelta()
+) -> bool:
+    with control.for_tenant(tenant.id, read_only=True) as tx:
+        return tx.data_exports.is_any_held(now=NOON + after, lease=LEASE)
+
+
+def test_segments_are_forgotten_of_one_export_of_the_tenants_own(
+    control_database: ControlDatabase, tenant: StoredTenant
+) -> None:
+    scheduled = _scheduled(tenant)
+    _add(control_database, scheduled, slot="s")
+    with control_database.for_service() as tx:
+        claim = tx.queue.claim("runner", now=NOON, lease=LEASE)
+        assert claim is not None
+        tx.queue.commit_segment(claim, a_stored_segment())
+    other = store_tenant(control_database)
+
+    for tenant_id, left in ((other.id, 1), (tenant.id, 0)):
+        with control_database.for_tenant(tenant_id) as of_one:
+            of_one.data_exports.forget_segments(scheduled.id)
+        with control_database.for_service() as tx:
+            assert len(tx.queue.list_segments(scheduled.id)) == left

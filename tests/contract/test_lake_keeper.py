@@ -21,7 +21,8 @@ from lake_rows import (
     read,
 )
 from thingport.adapters.lake.group_commit import GroupCommitWriter
-from thingport.application.ports import LakeKeeper, LakeReader, LakeSize, LakeWriter
+from thingport.application.ports import LakeReader, LakeWriter
+from thingport.application.upkeep_ports import LakeKeeper, LakeSize
 from thingport.domain.errors import ThingportError
 from thingport.domain.ids import ThingDefinitionId, ThingId
 from thingport.domain.metric import Value
@@ -87,6 +88,7 @@ def test_a_lake_that_was_never_written_needs_no_care(
     assert keeper.compact(is_thorough=True) == 0
     assert keeper.expire(before=_now(), oldest_pin=None) == 0
     assert keeper.delete_leftovers(before=_now()) == 0
+    assert keeper.drop_before(0) == 0
     assert list(place.directory.iterdir()) == []
 
 
@@ -267,6 +269,41 @@ def test_a_merged_file_outlives_the_snapshots_that_it_came_from(
 
     assert len(_rows(reader)) == 6 * 3
     assert keeper.measure().kept_bytes == keeper.measure().size_bytes
+
+
+def test_what_is_stamped_before_an_instant_is_dropped_and_nothing_else_is(
+    writer: LakeWriter, reader: LakeReader, keeper: LakeKeeper
+) -> None:
+    _write(writer, 5)
+    fan = a_batch(a_reading("f", 1, long=1), definition=FAN)
+    writer.write([fan])
+    before, pinned = _rows(reader), _snapshot(reader)
+
+    assert {keeper.drop_before(3), keeper.drop_before(3)} == {1, 5}
+    assert keeper.drop_before(3) == 0
+
+    assert _rows(reader) == [
+        it for it in before if isinstance(it[1], int) and it[1] >= 3
+    ]
+    assert read(reader, a_layout("long", definition=FAN), ["f"]) == []
+    assert _rows(reader, pinned) == before
+    while keeper.expire(before=_now(), oldest_pin=None):
+        pass
+    size = keeper.measure()
+    assert size.kept_bytes == size.size_bytes
+    writer.write([fan])
+    assert len(read(reader, a_layout("long", definition=FAN), ["f"])) == 1
+
+
+def test_a_file_without_anything_old_is_left_alone(
+    writer: LakeWriter, keeper: LakeKeeper
+) -> None:
+    writer.write([a_batch(a_reading("a", 5, long=1))])
+    writer.write([a_batch(a_reading("a", 9, long=1))])
+
+    assert keeper.drop_before(5) == 0
+    assert keeper.drop_before(6) == 1
+    assert keeper.measure().files == 1
 
 
 def test_leftovers_are_deleted_when_they_are_old_and_nothing_else_is(

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 from documentation import PAGES, ROOT, Page, page
-from thingport.bootstrap import open_services
+from thingport.bootstrap.services import open_services
 from thingport.domain.data_export import DataExportRequest, DataExportState
 from thingport.settings import Settings
 

@@ -14,7 +14,7 @@ from scenarios import Scenario, scenarios, telling_numbers, telling_texts
 from strategies import Catalogue
 from thingport.application.data_imports import DataImportRequest
 from thingport.application.run_data_import import DataImportRunner
-from thingport.bootstrap import open_import_runner
+from thingport.bootstrap.runners import open_import_runner
 from thingport.domain.actor import Actor, OrganizationEntity
 from thingport.domain.catalogue import Organization, Thing, ThingDefinition
 from thingport.domain.data_export import DataExportRequest, Rendition, TimestampFormat

@@ -19,12 +19,8 @@ import pytest
 from builders import a_user, an_actor
 from fakes.inline_executor import InlineExecutor
 from thingport.application.ports import CatalogueEntity, RenderTask
-from thingport.bootstrap import (
-    Services,
-    open_runner,
-    open_services,
-    render_in_worker,
-)
+from thingport.bootstrap.runners import open_runner, render_in_worker
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import Actor, OrganizationEntity
 from thingport.domain.catalogue import Organization, Thing, ThingDefinition
 from thingport.domain.data_export import DataExportRequest, Rendition

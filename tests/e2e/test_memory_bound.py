@@ -13,7 +13,7 @@ import pytest
 
 from builders import a_user, an_actor
 from thingport.application.ports import CatalogueEntity
-from thingport.bootstrap import Services, open_services
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import OrganizationEntity
 from thingport.domain.catalogue import Organization, Thing, ThingDefinition
 from thingport.domain.data_export import (

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from documentation import page
 from running import THINGPORT, find_secret
-from thingport.bootstrap import Services, open_services
+from thingport.bootstrap.services import Services, open_services
 from thingport.domain.actor import (
     Actor,
     CustomerEntity,
@@ -466,7 +466,7 @@ def test_tenant_and_data_directory_can_come_from_the_environment(
         ("tenant add acme", "Missing option '--data-dir'"),
         ("key add back-end --data-dir d", "Missing option '--tenant'"),
         ("tenant add --data-dir d", "Missing argument 'name'"),
-        ("tenant remove acme", "No such command 'remove'"),
+        ("tenant rename acme", "No such command 'rename'"),
         ("export", "No such command 'export'"),
         ("settings --all", "No such option: --all"),
         ("serve --port http --data-dir d", "Invalid value for '--port'"),

@@ -17,7 +17,8 @@ from http_service import HttpService, HttpTenant, http_service
 from running import add_tenant, serving, thingport, wait_until
 from thingport.application.data_exports import MAX_SCHEDULING
 from thingport.application.housekeeping import Housekeeping, UpkeepStep
-from thingport.application.ports import LakeKeeper, LakeReader
+from thingport.application.ports import LakeReader
+from thingport.application.upkeep_ports import LakeKeeper
 from thingport.domain.actor import Actor
 from thingport.domain.data_export import DataExport, DataExportRequest
 from thingport.domain.errors import CorruptData

@@ -31,6 +31,7 @@ from thingport.domain.errors import (
 from thingport.domain.ids import TenantId
 
 A_SECOND = timedelta(seconds=1)
+_TENANT = "id, name, next_written_seq"
 
 
 @pytest.fixture
@@ -116,11 +117,11 @@ def _conditions(engine: Engine, indexes: str) -> tuple[list[str], list[str]]:
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     upgrade(engine)
-    _run(engine, "INSERT INTO tenants VALUES ('t', 'acme', 5)")
+    _run(engine, f"INSERT INTO tenants ({_TENANT}) VALUES ('t', 'acme', 5)")
     upgrade(engine)
 
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT * FROM tenants").all()
+        rows = connection.exec_driver_sql(f"SELECT {_TENANT} FROM tenants").all()
     assert [tuple(it) for it in rows] == [("t", "acme", 5)]
 
 
@@ -143,7 +144,7 @@ def test_an_export_scheduled_before_snapshots_were_noted_pins_all_of_them(
     engine: Engine,
 ) -> None:
     upgrade(engine, to="0001")
-    _run(engine, "INSERT INTO tenants VALUES ('t', 'acme', 5)")
+    _run(engine, f"INSERT INTO tenants ({_TENANT}) VALUES ('t', 'acme', 5)")
     _run(engine, AN_ORGANIZATION_OF_0001)
     _run(engine, A_USER_OF_0001)
     _run(engine, AN_EXPORT_OF_0001)

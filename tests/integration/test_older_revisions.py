@@ -111,6 +111,7 @@ def _check_that_repositories_give_it(engine: Engine) -> None:
         assert completed.state is DataExportState.COMPLETED
         assert completed.archive is not None
         assert tx.allocate_written_seqs(1) == 8
+        assert tx.upkeep.get_retention_months() in {None, 1200}
     with control.for_service() as service:
         claim = service.queue.claim("runner", now=NOON, lease=timedelta(seconds=30))
         assert claim is not None

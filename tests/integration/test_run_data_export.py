@@ -31,7 +31,7 @@ from thingport.application.run_data_export import (
     MAX_CLAIMS,
     RETRY_PAUSE,
 )
-from thingport.bootstrap import render_in_worker
+from thingport.bootstrap.runners import render_in_worker
 from thingport.domain.data_export import DataExportState, Phase, Progress
 from thingport.domain.errors import (
     CorruptData,

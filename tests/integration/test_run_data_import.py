@@ -2,9 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,13 +14,10 @@ from import_stack import (
     METRICS,
     PUMP,
     THING,
-    Died,
     ImportStack,
     import_stack,
 )
-from thingport.adapters.lake.lakes import Lakes
 from thingport.application.data_imports import DataImportRequest
-from thingport.application.import_ports import LakeImports, StagedReadings
 from thingport.application.run_data_import import LEASE, MAX_CLAIMS
 from thingport.domain.data_import import (
     DataImportState,
@@ -34,12 +30,11 @@ from thingport.domain.errors import (
     ImportInterrupted,
     ImportLeaseLost,
     NotFound,
-    StoreUnavailable,
 )
-from thingport.domain.ids import DataImportId, TenantId, ThingDefinitionId, ThingId
-from thingport.domain.metric import Metric
+from thingport.domain.ids import ThingId
 from thingport.domain.reading import Reading, ReadingBatch
 from thingport.entrypoints.runner.imports import run_one_import
+from watched_imports import die, fail, run_watched
 
 ONE_ROW = f"{HEADER}\n1000,1.5,2,true,0.5,hello\n"
 STORED = [(1000, 1.5, 2, True, 0.5, "hello")]
@@ -355,80 +350,6 @@ def test_a_file_that_was_not_sent_to_its_end_is_gone(stack: ImportStack) -> None
 
 
 # --- whatever happens to a runner ---------------------------------------------------
-
-
-@dataclass
-class Watched:
-    """The way into a lake, and what a test wants to happen on it.
-
-    Args:
-        in_lane: Happens when all is written, before it counts.
-        when_stored: Happens when all counts, before the caller knows.
-        when_asked: Happens before it is told whether something is stored.
-    """
-
-    lakes: Lakes
-    in_lane: Callable[[], object] = lambda: None
-    when_stored: Callable[[], object] = lambda: None
-    when_asked: Callable[[], object] = lambda: None
-
-    @contextmanager
-    def open(self, tenant_id: TenantId) -> Iterator[LakeImports]:
-        with self.lakes.open_imports(tenant_id) as real:
-            yield _WatchedLake(real, self)
-
-
-class _WatchedLake:
-    def __init__(self, real: LakeImports, watched: Watched) -> None:
-        self._real = real
-        self._watched = watched
-
-    def is_stored(self, data_import_id: DataImportId) -> bool:
-        self._watched.when_asked()
-        return self._real.is_stored(data_import_id)
-
-    @contextmanager
-    def stage(
-        self,
-        thing_id: ThingId,
-        thing_definition_id: ThingDefinitionId,
-        metrics: Sequence[Metric],
-    ) -> Iterator[StagedReadings]:
-        with self._real.stage(thing_id, thing_definition_id, metrics) as staged:
-            yield _WatchedReadings(staged, self._watched)
-
-
-class _WatchedReadings:
-    def __init__(self, real: StagedReadings, watched: Watched) -> None:
-        self._real = real
-        self._watched = watched
-        self.add = real.add
-
-    @property
-    def has_values(self) -> bool:
-        return self._real.has_values
-
-    def store(self, data_import_id: DataImportId, go_on: Callable[[], None]) -> None:
-        def watched_go_on() -> None:
-            self._watched.in_lane()
-            go_on()
-
-        self._real.store(data_import_id, watched_go_on)
-        self._watched.when_stored()
-
-
-def die() -> None:
-    raise Died
-
-
-def fail() -> None:
-    raise StoreUnavailable("the lake", "as told")
-
-
-def run_watched(stack: ImportStack, **happens: Callable[[], object]) -> None:
-    watched = Watched(stack.services.lakes, **happens)
-    with suppress(Died):
-        stack.run(open_lake_imports=watched.open)
 
 
 def test_an_import_whose_runner_dies_before_it_counts_is_begun_again(

@@ -11,6 +11,7 @@ from thingport.domain.compaction import (
     MIN_MERGED_FILES,
     LakeFile,
     choose_files,
+    choose_rewritten,
     choose_snapshots,
 )
 
@@ -132,3 +133,19 @@ def test_the_oldest_snapshots_go_first_and_few_files_with_them(
         )
         gone = sum(count for end, count in freed.items() if end <= following)
         assert gone <= MAX_MERGED_FILES
+
+
+@given(sizes=file_sizes)
+def test_files_that_something_must_leave_are_all_rewritten_in_the_end(
+    sizes: Sequence[int],
+) -> None:
+    files = _files(sizes)
+
+    while files:
+        chosen = choose_rewritten(files, MAX_BYTES)
+        assert chosen
+        assert set(chosen) <= set(files)
+        assert len(chosen) == 1 or sum(it.size_bytes for it in chosen) <= MAX_BYTES
+        files = [it for it in files if it not in chosen]
+
+    assert choose_rewritten([], MAX_BYTES) == []

@@ -29,6 +29,7 @@ from thingport.domain.errors import (
     NotFound,
     SchedulingTooSlow,
     ThingportError,
+    ViewErased,
 )
 from thingport.domain.export_plan import ExportPlan
 from thingport.domain.ids import DataExportId
@@ -55,10 +56,12 @@ class DataExportView:
     Attributes:
         may_download: Whether the archive is there, and the actor still sees every
             thing in it.
+        is_gone: Whether there was an archive, which is deleted.
     """
 
     data_export: DataExport
     may_download: bool
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,7 @@ class DataExports:
                 sees it. Nothing was stored.
             SchedulingTooSlow: It took longer than ``MAX_SCHEDULING``; nothing was
                 stored.
+            ViewErased: Readings were erased meanwhile; nothing was stored.
         """
         actor.require(Permission.EXPORT_DATA)
         began_at = self.clock.now()
@@ -112,9 +116,13 @@ class DataExports:
             with self.control.for_tenant(actor.tenant_id) as tx:
                 # Asked inside the transaction: waiting for it counts as well.
                 self._refuse_if_slow(began_at)
+                _refuse_if_erased(plan, tx.upkeep.get_oldest_snapshot())
                 tx.data_exports.add(data_export, slot=actor.tenant_id)
         except ThingportError as error:
             self.archives.discard_plan(actor.tenant_id, data_export_id)
+            if isinstance(error, NotFound):
+                # The tenant was removed meanwhile, and the plan made its folder anew.
+                self.archives.discard_tenant(actor.tenant_id)
             if isinstance(error, ExportAlreadyActive):
                 raise self._as_told_to(actor, error) from None
             raise
@@ -143,7 +151,16 @@ class DataExports:
             sees_all = _sees_all(actor, plan, tx.catalogue)
         if not is_own and not (plan.files and sees_all):
             raise NotFound
-        return DataExportView(data_export, may_download=is_completed and sees_all)
+        is_there = is_completed and self._has_archive(data_export)
+        return DataExportView(
+            data_export,
+            may_download=is_there and sees_all,
+            is_gone=is_completed and not is_there,
+        )
+
+    def _has_archive(self, data_export: DataExport) -> bool:
+        found = self.archives.find_archive(data_export.tenant_id, data_export.id)
+        return found is not None
 
     def _refuse_if_slow(self, began_at: datetime) -> None:
         took = self.clock.now() - began_at
@@ -190,6 +207,13 @@ class DataExports:
             snapshot=snapshot,
             scheduled_at=self.clock.now(),
         )
+
+
+def _refuse_if_erased(plan: ExportPlan, oldest_snapshot: int | None) -> None:
+    if plan.snapshot is None or oldest_snapshot is None:
+        return
+    if plan.snapshot < oldest_snapshot:
+        raise ViewErased(plan.snapshot)
 
 
 def _field_of(fault: str) -> str:

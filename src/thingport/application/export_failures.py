@@ -35,6 +35,17 @@ INTERNAL_ERROR = ExportError(
     "Tell its operator.",
 )
 
+DATA_ERASED = ExportError(
+    "DATA_ERASED",
+    "The archive was not made: readings that would have been in it were erased. "
+    "Schedule the export again for what is there now.",
+)
+CUT_SHORT = ExportError(
+    "CUT_SHORT_BY_ERASURE",
+    "The archive could not be made in time: readings of other things, in the same "
+    "files, had to be erased. Nothing of this export's own was: schedule it again.",
+)
+
 
 def explain(error: ThingportError) -> ExportError:
     """Say what stopped an export, by the type of the error.

@@ -13,15 +13,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from thingport.application.ports import (
-    Clock,
-    ControlDatabase,
-    LakeKeeper,
-    LakeSize,
-    OpenLakeKeeper,
-)
+from thingport.application.ports import Clock, ControlDatabase
+from thingport.application.upkeep_ports import LakeKeeper, LakeSize, OpenLakeKeeper
 from thingport.domain.catalogue import Tenant
 from thingport.domain.ids import TenantId
+from thingport.domain.retention import retention_start_ms
 
 MIN_SNAPSHOT_RETENTION = timedelta(minutes=30)
 """Shortest time for which a bygone state stays: three times what scheduling may take,
@@ -36,11 +32,13 @@ class UpkeepStep:
         merged_files: Files that became one.
         expired_snapshots: States of the past that were given up.
         deleted_files: Leftovers of processes that died.
+        outdated_files: Files that became one without what is too old.
     """
 
     merged_files: int = 0
     expired_snapshots: int = 0
     deleted_files: int = 0
+    outdated_files: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +88,17 @@ class Housekeeping:
             before = self.clock.now() - self.snapshot_retention
             if deleted := keeper.delete_leftovers(before=before):
                 yield UpkeepStep(deleted_files=deleted)
+            while outdated := self._drop_outdated(tenant_id, keeper):
+                yield UpkeepStep(outdated_files=outdated)
             while merged := keeper.compact(is_thorough=is_thorough):
                 yield UpkeepStep(merged_files=merged)
+
+    def _drop_outdated(self, tenant_id: TenantId, keeper: LakeKeeper) -> int:
+        with self.control.for_tenant(tenant_id, read_only=True) as tx:
+            months = tx.upkeep.get_retention_months()
+        if months is None:
+            return 0
+        return keeper.drop_before(retention_start_ms(self.clock.now(), months))
 
     def _expire(self, tenant_id: TenantId, keeper: LakeKeeper) -> int:
         # The time is taken before the pins are; see the argument above.

@@ -24,6 +24,11 @@ _INTERNAL_ERROR = ImportFailure(
     "operator.",
 )
 
+DATA_ERASED = ImportFailure(
+    "DATA_ERASED",
+    "Nothing was imported: the readings of the thing were erased before it came to it.",
+)
+
 
 def explain_import(error: BaseException) -> ImportFailure:
     """Say what stopped an import.
@@ -44,5 +49,11 @@ def explain_import(error: BaseException) -> ImportFailure:
             return _INTERNAL_ERROR
 
 
-EXPLAINED = (_RUNNER_DIED, _STORE_UNAVAILABLE, _CORRUPT_DATA, _INTERNAL_ERROR)
+EXPLAINED = (
+    _RUNNER_DIED,
+    _STORE_UNAVAILABLE,
+    _CORRUPT_DATA,
+    _INTERNAL_ERROR,
+    DATA_ERASED,
+)
 """All that is not the file's fault."""

@@ -1,6 +1,6 @@
 """What importing needs from the world outside; see ``ports`` for all the rest."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,6 +46,22 @@ class DataImportRepository(Protocol):
 
         ``None`` if none has begun to store anything.
         """
+        ...
+
+    def list_of(self, thing_ids: Collection[ThingId]) -> Sequence[DataImport]:
+        """Give those of some things, whatever their state, the oldest first."""
+        ...
+
+    def list_pending(self) -> Sequence[DataImport]:
+        """Give those that are PENDING, the oldest first."""
+        ...
+
+    def end(self, data_import: DataImport) -> bool:
+        """Store one that is ERROR now, whoever runs it; ``False`` if it had ended."""
+        ...
+
+    def remove(self, data_import_id: DataImportId) -> None:
+        """Remove one that has ended, with what was reported of its file."""
         ...
 
     def forget_ended(self, *, before: datetime) -> int:
@@ -196,6 +212,14 @@ class ImportFiles(Protocol):
 
     def discard(self, tenant_id: TenantId, data_import_id: DataImportId) -> None:
         """Remove a file, if it is there."""
+        ...
+
+    def discard_tenant(self, tenant_id: TenantId) -> None:
+        """Remove all files of a tenant.
+
+        Raises:
+            StoreUnavailable: One cannot be removed.
+        """
         ...
 
     def list_older(

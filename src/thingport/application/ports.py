@@ -19,7 +19,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from thingport.application.erasure_ports import StoredExport
 from thingport.application.import_ports import DataImportRepository, ImportQueue
+from thingport.application.upkeep_ports import UpkeepRepository
 from thingport.domain.actor import Entity
 from thingport.domain.catalogue import (
     Customer,
@@ -182,6 +184,30 @@ class DataExportRepository(Protocol):
         """
         ...
 
+    def list_pending(self) -> Sequence[DataExport]:
+        """Give those that are PENDING, the oldest first."""
+        ...
+
+    def end(self, data_export: DataExport) -> bool:
+        """Store one that is ERROR now, whoever runs it; ``False`` if it had ended.
+
+        Its slot is free. A runner that has it finds out at its next step, and says
+        so by ``ExportQueue.let_go`` when it has withdrawn.
+        """
+        ...
+
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended.
+
+        A lease that ends later than one begun now counts for nothing, as in
+        ``ExportQueue.claim``.
+        """
+        ...
+
+    def forget_segments(self, data_export_id: DataExportId) -> None:
+        """Forget what came out of the chunks of one that has ended."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -276,6 +302,11 @@ class TenantTransaction(Protocol):
         """Its users and keys."""
         ...
 
+    @property
+    def upkeep(self) -> UpkeepRepository:
+        """How long its readings are kept."""
+        ...
+
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
 
@@ -349,6 +380,13 @@ class ExportQueue(Protocol):
         """Store an export that is COMPLETED or ERROR now; frees its slot."""
         ...
 
+    def let_go(self, claim: Claim) -> None:
+        """Say that nothing more is done under a claim of an export that has ended.
+
+        Never raises ``LeaseLost``; does nothing for a claim that is not the last one.
+        """
+        ...
+
 
 class TenantRepository(Protocol):
     """All tenants."""
@@ -367,6 +405,22 @@ class TenantRepository(Protocol):
 
     def list_all(self) -> Sequence[Tenant]:
         """Give all tenants, by name."""
+        ...
+
+    def begin_removal(self, name: str, *, at: datetime) -> Tenant | None:
+        """Let nobody find a tenant any more; gives one whose removal began as well.
+
+        No method but those for its removal knows of it then, numbers are allocated
+        to it no more, and its name is taken until it is removed.
+        """
+        ...
+
+    def remove_rows(self, tenant_id: TenantId) -> None:
+        """Remove all that is kept of a tenant, but its name."""
+        ...
+
+    def remove(self, tenant_id: TenantId) -> None:
+        """Remove a tenant of which nothing is kept but its name."""
         ...
 
 
@@ -412,6 +466,13 @@ class ControlDatabase(Protocol):
         self, *, read_only: bool = False
     ) -> AbstractContextManager[ServiceTransaction]:
         """Begin a transaction of the service itself; ``read_only`` as above."""
+        ...
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted out of the files of the database too.
+
+        Others go on meanwhile.
+        """
         ...
 
 
@@ -578,69 +639,6 @@ class LakeWriter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LakeSize:
-    """What a lake takes.
-
-    Attributes:
-        files: Files of the present state; the fewer, the quicker it is read.
-        size_bytes: Bytes in them.
-        kept_bytes: Bytes of all files, those of the past included.
-    """
-
-    files: int
-    size_bytes: int
-    kept_bytes: int
-
-
-class LakeKeeper(Protocol):
-    """Keeps one tenant's lake quick to read, and its past no longer than needed.
-
-    Each method takes one bounded step, or finds nothing to do. Others read and
-    write meanwhile, and writers wait for moments only. Wherever a step is broken
-    off, the lake is right; at worst a file that nobody needs is left for
-    ``delete_leftovers``.
-
-    Every method raises ``StoreUnavailable`` when the lake is away, and
-    ``CorruptData`` when it is damaged; the lake is as it was.
-    """
-
-    def measure(self) -> LakeSize:
-        """Say what the lake takes."""
-        ...
-
-    def compact(self, *, is_thorough: bool = False) -> int:
-        """Merge some files of a table into one that is sorted; give how many.
-
-        Sorted by thing, timestamp and order of writing; every snapshot shows what
-        it showed. 0 if no merge is due, or another writer was in the way.
-
-        Args:
-            is_thorough: Whether a merge is due as long as there are two files that
-                can be one, or a file with deleted rows.
-        """
-        ...
-
-    def expire(self, *, before: datetime, oldest_pin: int | None) -> int:
-        """Give up some snapshots, and the files that only they need; give how many.
-
-        The present state of every instant from ``before`` on stays, and so do
-        ``oldest_pin`` and whatever is younger than it.
-        """
-        ...
-
-    def delete_leftovers(self, *, before: datetime) -> int:
-        """Delete files that no snapshot knows of, last written before an instant.
-
-        Give how many; what a process that died in a write has left.
-        """
-        ...
-
-
-OpenLakeKeeper = Callable[[TenantId], AbstractContextManager[LakeKeeper]]
-"""Opens the keeper of a tenant's lake for as long as the block lasts."""
-
-
 # --- rendering ----------------------------------------------------------------
 
 
@@ -752,6 +750,14 @@ class ArchiveStore(Protocol):
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
         """Remove the archive of an export, if there is one."""
+        ...
+
+    def discard_tenant(self, tenant_id: TenantId) -> None:
+        """Remove all that is kept of a tenant, if there is anything."""
+        ...
+
+    def list_stored(self, tenant_id: TenantId) -> Sequence[StoredExport]:
+        """Give all exports of which segments, chunks or an archive are kept."""
         ...
 
     def find_archive(

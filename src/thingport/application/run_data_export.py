@@ -131,26 +131,29 @@ class DataExportRunner:
     def _withdraw(self, claim: Claim) -> None:
         """Take away what was made too late, of an export that has ended meanwhile."""
         present = self._find_present(claim)
-        if not present.is_active:
+        if present is None or not present.is_active:
             self._discard_staging(claim)
-        if present.error is not None:
-            self.archives.discard_archive(present.tenant_id, present.id)
+        if present is None or present.error is not None:
+            self._discard_archive(claim)
+        with self.control.for_service() as tx:
+            tx.queue.let_go(claim)
 
-    def _find_present(self, claim: Claim) -> DataExport:
+    def _find_present(self, claim: Claim) -> DataExport | None:
         data_export = claim.data_export
         with self.control.for_tenant(data_export.tenant_id, read_only=True) as tx:
-            return tx.data_exports.find(data_export.id) or data_export
+            return tx.data_exports.find(data_export.id)
 
     def fail(self, claim: Claim, error: ExportError) -> None:
         """End an export with a reason; nothing of its archive stays."""
-        failed = replace(
-            claim.data_export, progress=self._find_present(claim).progress
-        ).fail(error, at=self.clock.now())
+        present = self._find_present(claim) or claim.data_export
+        failed = replace(claim.data_export, progress=present.progress).fail(
+            error, at=self.clock.now()
+        )
         with self.control.for_service() as tx:
             tx.queue.finish(claim, failed)
         self._discard_staging(claim)
         # There is one if the runner ended between sealing it and saying so.
-        self.archives.discard_archive(failed.tenant_id, failed.id)
+        self._discard_archive(claim)
 
     def _try_later(self, claim: Claim, error: TransientError) -> None:
         if claim.attempt >= MAX_ATTEMPTS:
@@ -163,6 +166,10 @@ class DataExportRunner:
     def _discard_staging(self, claim: Claim) -> None:
         data_export = claim.data_export
         self.archives.discard_staging(data_export.tenant_id, data_export.id)
+
+    def _discard_archive(self, claim: Claim) -> None:
+        data_export = claim.data_export
+        self.archives.discard_archive(data_export.tenant_id, data_export.id)
 
     def _run(self, claim: Claim) -> tuple[Archive, Progress]:
         data_export = claim.data_export
@@ -262,8 +269,18 @@ class DataExportRunner:
     def _iter_wanted(
         self, claim: Claim, pieces: Iterator[ArchivePiece]
     ) -> Iterator[ArchivePiece]:
+        """Yield pieces for as long as the archive is wanted.
+
+        Raises:
+            LeaseLost: The export has ended, or another runner has it.
+        """
+        asked_at = time.monotonic()
         for piece in pieces:
             self._go_on(claim)
+            if time.monotonic() - asked_at >= _PROGRESS_PAUSE_S:
+                with self.control.for_service() as tx:
+                    tx.queue.heartbeat(claim, until=self.clock.now() + LEASE)
+                asked_at = time.monotonic()
             yield piece
 
     def _go_on(self, claim: Claim) -> None:

@@ -63,6 +63,23 @@ def choose_files(
     return next(([it] for it in files if it.delete_file), ())
 
 
+def choose_rewritten(
+    files: Sequence[LakeFile], max_file_bytes: int
+) -> Sequence[LakeFile]:
+    """Choose the files that are rewritten together: the smallest ones.
+
+    Args:
+        files: All files of one table that something must leave.
+        max_file_bytes: Most that the chosen ones have together, as far as there are
+            two that fit.
+
+    Returns:
+        Empty only if there are no files.
+    """
+    ordered = sorted(files, key=lambda it: (it.size_bytes, it.path))
+    return _fitting(ordered, max_file_bytes) or ordered[:1]
+
+
 def _fitting(files: Sequence[LakeFile], max_bytes: int) -> Sequence[LakeFile]:
     """Give the first ones, as many as may be merged at once."""
     sums = accumulate(it.size_bytes for it in files[:MAX_MERGED_FILES])

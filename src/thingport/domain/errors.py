@@ -132,6 +132,17 @@ class SchedulingTooSlow(TransientError):
         self.took = took
 
 
+class ViewErased(TransientError):
+    """Readings were erased since the state of the data was looked up.
+
+    Nothing was stored; a new try looks it up anew.
+    """
+
+    def __init__(self, snapshot: int) -> None:
+        super().__init__("readings were erased while the export was scheduled")
+        self.snapshot = snapshot
+
+
 class WorkerDied(TransientError):
     """A worker process ended in the middle of its chunk."""
 

@@ -26,6 +26,7 @@ from thingport.adapters.archives.codec import (
     encode_chunks,
     encode_plan,
 )
+from thingport.application.erasure_ports import StoredExport
 from thingport.application.ports import SealedArchive
 from thingport.domain.errors import CorruptData, CorruptSegment, StoreUnavailable
 from thingport.domain.export_plan import Chunk, ExportPlan
@@ -109,13 +110,41 @@ class LocalArchiveStore:
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
         """Remove the segments and chunks of an export; plan and archive stay."""
-        shutil.rmtree(self._staging(tenant_id, data_export_id), ignore_errors=True)
+        staging = self._staging(tenant_id, data_export_id)
+        shutil.rmtree(staging, ignore_errors=True)
+        _sync_if_there(staging.parent)
 
     def discard_archive(
         self, tenant_id: TenantId, data_export_id: DataExportId
     ) -> None:
         """Remove the archive of an export, if there is one."""
-        self._archive(tenant_id, data_export_id).unlink(missing_ok=True)
+        archive = self._archive(tenant_id, data_export_id)
+        archive.unlink(missing_ok=True)
+        _sync_if_there(archive.parent)
+
+    def discard_tenant(self, tenant_id: TenantId) -> None:
+        """Remove all that is kept of a tenant, if there is anything.
+
+        Raises:
+            StoreUnavailable: Something could not be removed.
+        """
+        folder = self._directory / tenant_id
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+            _sync_if_there(self._directory)
+        except OSError as error:
+            raise StoreUnavailable(_STORE, str(error)) from error
+
+    def list_stored(self, tenant_id: TenantId) -> Sequence[StoredExport]:
+        """Give all exports of which segments, chunks or an archive are kept."""
+        folder = self._directory / tenant_id
+        staged = {it.name for it in (folder / "staging").glob("*")}
+        archived = {it.stem for it in (folder / "archives").glob("*.zip")}
+        return [
+            StoredExport(DataExportId(it), it in staged, it in archived)
+            for it in sorted(staged | archived)
+        ]
 
     def find_archive(
         self, tenant_id: TenantId, data_export_id: DataExportId
@@ -205,6 +234,12 @@ def _make_directory(directory: Path) -> None:
         _make_directory(directory.parent)
         directory.mkdir(exist_ok=True)
         _sync_directory(directory.parent)
+
+
+def _sync_if_there(directory: Path) -> None:
+    """Let it be on the disk that something in a folder is gone."""
+    with suppress(FileNotFoundError):
+        _sync_directory(directory)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -9,6 +9,7 @@ A file appears under its final name only when it is whole and on the disk.
 """
 
 import os
+import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -57,6 +58,15 @@ class LocalImportFiles:
         path = self._path(tenant_id, data_import_id)
         for it in (path, path.with_suffix(_UNFINISHED)):
             it.unlink(missing_ok=True)
+
+    def discard_tenant(self, tenant_id: TenantId) -> None:
+        """Remove all files of a tenant, and its folder."""
+        try:
+            shutil.rmtree(self._directory / tenant_id)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreUnavailable(_STORE, str(error)) from error
 
     def list_older(
         self, tenant_id: TenantId, *, before: datetime

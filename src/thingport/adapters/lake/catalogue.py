@@ -1,5 +1,6 @@
 """The catalogue of a lake: which files belong to which table at which snapshot."""
 
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Protocol
 
 import duckdb
 
-from thingport.adapters.lake.lake_names import Turn, lake_directory
+from thingport.adapters.lake.lake_names import Turn, lake_directory, schema_name
 from thingport.adapters.lake.sqlite_catalogue import SqliteCatalogue
 from thingport.domain.ids import TenantId
 
@@ -55,6 +56,38 @@ class LakeCatalogue(Protocol):
         """
         ...
 
+    def withdraw(self) -> None:
+        """Leave nothing of having had the turn to write, where there is no lake."""
+        ...
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted in it out of where it is kept, as far as that goes.
+
+        Needs the turn to write. Who reads meanwhile goes on.
+
+        Raises:
+            StoreUnavailable: Somebody has read for too long; it may be done again.
+        """
+        ...
+
+    def iter_content(self) -> Iterator[bytes]:
+        """Yield all that it keeps outside of the folder of the lake, a part at a time.
+
+        No value of it is cut in two.
+
+        Raises:
+            StoreUnavailable: Where it is kept does not answer.
+        """
+        ...
+
+    def remove(self) -> None:
+        """Remove it, if it is there, and nothing else of the lake; needs both turns.
+
+        Raises:
+            StoreUnavailable: Somebody has read for too long; it may be done again.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of what is held between two turns."""
         ...
@@ -80,3 +113,26 @@ def open_catalogue(
     )
 
     return PostgresCatalogue(directory, tenant_id, database_url)
+
+
+def find_missing(
+    lakes_dir: Path, tenant_ids: Collection[TenantId], database_url: str | None
+) -> Collection[TenantId]:
+    """Give the tenants whose lakes have no catalogue, by one question for all.
+
+    Raises:
+        StoreUnavailable: Where they are kept does not answer.
+    """
+    if database_url is None or not tenant_ids:
+        return [
+            it
+            for it in tenant_ids
+            if not SqliteCatalogue(lake_directory(lakes_dir, it)).exists()
+        ]
+    # What it needs is installed only where it is used.
+    from thingport.adapters.lake.postgres_catalogue import (  # noqa: PLC0415
+        list_schemas,
+    )
+
+    present = list_schemas(database_url)
+    return [it for it in tenant_ids if schema_name(it) not in present]

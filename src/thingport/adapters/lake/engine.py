@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from uuid import uuid4
 
 import duckdb
 
 from thingport.adapters.lake.lake_names import LAKE, quote_text
+from thingport.adapters.lake.temporary_folders import new_folder
 
 
 def open_engine(
@@ -43,7 +43,7 @@ def open_bare_engine(
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "memory_limit": f"{memory_mb}MB",
-            "temp_directory": str(temp_dir / uuid4().hex),
+            "temp_directory": str(new_folder(temp_dir)),
             "threads": str(threads),
         },
     )

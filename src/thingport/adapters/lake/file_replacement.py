@@ -40,7 +40,9 @@ class FileReplacement:
         snapshot: What the new file is made from; the replaced files are in it.
         replaced: They go on to count in the snapshots before.
         staged: The new file, outside of the lake's data until it counts.
+        keep: Which rows the new file has, as SQL; all of them by default.
         rows: Rows in it.
+        dropped_rows: Rows that it leaves out.
         is_done: Whether the last run of :meth:`store` found the old files as they
             were; else nothing was changed.
     """
@@ -49,7 +51,9 @@ class FileReplacement:
     snapshot: int
     replaced: Sequence[LakeFile]
     staged: Path
+    keep: str = "true"
     rows: int = 0
+    dropped_rows: int = 0
     is_done: bool = False
 
     def write(self, engine: duckdb.DuckDBPyConnection) -> None:
@@ -62,13 +66,18 @@ class FileReplacement:
         row_group_rows = min(
             _ROW_GROUP_ROWS, max(_MIN_ROW_GROUP_ROWS, _ROW_GROUP_VALUES // columns)
         )
+        replaced = (
+            f"FROM {qualified(self.table)} AT (VERSION => {self.snapshot:d})"
+            f" WHERE {self._are_replaced()}"
+        )
+        total = engine.execute(f"SELECT count(*) {replaced}").fetchone()
         written = engine.execute(
-            f"COPY (SELECT * FROM {qualified(self.table)}"  # noqa: S608  # quoted names
-            f" AT (VERSION => {self.snapshot:d}) WHERE {self._are_replaced()}"
+            f"COPY (SELECT * {replaced} AND {self.keep}"  # quoted names
             f" ORDER BY thing, ts, written_seq) TO {quote_text(str(self.staged))}"
             f" (FORMAT parquet, ROW_GROUP_SIZE {row_group_rows})"
         ).fetchone()
         self.rows = int(written[0]) if written else 0
+        self.dropped_rows = (int(total[0]) if total else 0) - self.rows
         sync(self.staged)
 
     def store(self, transaction: LakeTransaction) -> None:
@@ -85,21 +94,23 @@ class FileReplacement:
         present = {LakeFile(*it) for it in transaction.query(list_files(self.table))}
         if not present.issuperset(self.replaced):
             return  # Rows were deleted meanwhile, so the new file has too many.
-        place = self._move_in()
+        place = self._move_in() if self.rows else self.staged
         if place is None:
             return
         deleted = transaction.count(
             f"DELETE FROM {qualified(self.table)} WHERE {self._are_replaced()}"  # noqa: S608  # quoted
         )
-        if deleted != self.rows:
+        if deleted != self.rows + self.dropped_rows:
             raise CorruptData(
                 f"{self.table}: {self.rows} rows were merged, {deleted} are there"
+                + (f", to drop {self.dropped_rows}" if self.dropped_rows else "")
             )
-        # Columns that were added since the file was written have no value in it.
-        transaction.query(
-            f"CALL ducklake_add_data_files('{LAKE}', {quote_text(self.table)},"
-            f" {quote_text(str(place))}, allow_missing => true)"
-        )
+        if self.rows:
+            # Columns that were added since the file was written have no value in it.
+            transaction.query(
+                f"CALL ducklake_add_data_files('{LAKE}', {quote_text(self.table)},"
+                f" {quote_text(str(place))}, allow_missing => true)"
+            )
         self.is_done = True
 
     def _move_in(self) -> Path | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
 from thingport.adapters.lake.arrow import INTEGER, VALUE_TYPES
 from thingport.adapters.lake.failures import STORE
@@ -11,6 +10,7 @@ from thingport.adapters.lake.lake_names import column_name, quote, quote_text
 from thingport.adapters.lake.lake_transaction import LakeTransaction
 from thingport.adapters.lake.parquet_ingest import MAX_TEXT_BYTES_OF_INSERT
 from thingport.adapters.lake.staged_batches import StagedBatches
+from thingport.adapters.lake.temporary_folders import new_folder, removed_at_the_end
 from thingport.adapters.lake.writer_lane import WriterLane
 from thingport.domain.errors import StoreUnavailable
 from thingport.domain.ids import DataImportId, ThingDefinitionId, ThingId
@@ -47,9 +47,12 @@ class DuckLakeImports:
             **{column_name(it.id): VALUE_TYPES[it.value_type] for it in metrics},
         }
         try:
-            self._temp_dir.mkdir(parents=True, exist_ok=True)
-            path = self._temp_dir / f"import-{uuid4().hex}.arrow"
-            with StagedBatches(path, types) as batches:
+            folder = new_folder(self._temp_dir)
+            folder.mkdir(parents=True)
+            with (
+                removed_at_the_end(folder),
+                StagedBatches(folder / "rows.arrow", types) as batches,
+            ):
                 yield DuckLakeStagedReadings(
                     batches, self._lane, thing_id, thing_definition_id, metrics
                 )

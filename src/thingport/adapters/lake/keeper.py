@@ -1,6 +1,6 @@
 """Keeping a lake quick to read, and its past no longer than needed."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from thingport.adapters.lake.lake_names import (
     STAGING_FOLDER,
     Turn,
     lake_directory,
+    qualified,
 )
 from thingport.adapters.lake.lake_transaction import LakeTransaction
 from thingport.adapters.lake.stored_files import (
@@ -27,14 +28,23 @@ from thingport.adapters.lake.stored_files import (
     list_leftovers,
 )
 from thingport.adapters.lake.writer_lane import WriterLane
-from thingport.application.ports import LakeSize
-from thingport.domain.compaction import LakeFile, choose_files, choose_snapshots
+from thingport.application.upkeep_ports import LakeSize
+from thingport.domain.compaction import (
+    LakeFile,
+    choose_files,
+    choose_rewritten,
+    choose_snapshots,
+)
 from thingport.domain.ids import TenantId
 from thingport.domain.period import epoch_ms
 
 DEFAULT_MAX_FILE_BYTES = 256 * 1024 * 1024
 """Largest file that merging makes: some ten million rows of ten metrics, for which
 writers wait a second or two."""
+
+_LOOKED_AT_ROWS = 100_000
+"""Most rows that are looked at to find files with old ones: enough for many small
+files to be rewritten together."""
 
 _DELETE_FREED_FILES = (
     f"SELECT count(*) FROM ducklake_cleanup_old_files('{LAKE}', cleanup_all => true)"  # noqa: S608  # a constant
@@ -123,23 +133,67 @@ class DuckLakeKeeper:
         """
         if not self._is_there():
             return 0
-        with writing_failures(), self._staging() as staging:
-            snapshot = self._ask(f"SELECT id FROM {LAKE}.current_snapshot()")[0][0]  # noqa: S608  # a constant
-            for (table,) in self._ask(
-                f"SELECT table_name FROM ducklake_table_info('{LAKE}') ORDER BY 1"  # noqa: S608  # a constant
-            ):
-                found = self._ask(list_files(table, snapshot=snapshot))
-                chosen = choose_files(
-                    [LakeFile(*it) for it in found],
-                    self._max_file_bytes,
-                    is_thorough=is_thorough,
-                )
-                if chosen:
-                    staged = staging / f"{uuid4().hex}.parquet"
-                    return self._replace(
-                        FileReplacement(table, snapshot, chosen, staged)
-                    )
-        return 0
+        return self._replace_some(
+            lambda table, snapshot: choose_files(
+                self._list_files(table, snapshot),
+                self._max_file_bytes,
+                is_thorough=is_thorough,
+            )
+        )
+
+    def rewrite_deleted(self) -> int:
+        """Rewrite some files of a table without their deleted rows; give how many.
+
+        Raises:
+            StoreUnavailable: The lake does not answer, or another process merges
+                for too long; nothing was rewritten.
+            CorruptData: The lake is damaged; nothing was rewritten.
+        """
+        if not self._is_there():
+            return 0
+        return self._replace_some(
+            lambda table, snapshot: choose_rewritten(
+                [it for it in self._list_files(table, snapshot) if it.delete_file],
+                self._max_file_bytes,
+            )
+        )
+
+    def find_snapshot_without_deleted(self) -> int | None:
+        """Name the present state, if no file of it has deleted rows.
+
+        Raises:
+            StoreUnavailable: The lake does not answer.
+            CorruptData: The lake is damaged.
+        """
+        if not self._is_there():
+            return None
+        with reading_failures():
+            snapshot = self._current_snapshot()
+            is_rewritten = not any(
+                it.delete_file
+                for table in self._list_tables()
+                for it in self._list_files(table, snapshot)
+            )
+        return snapshot if is_rewritten else None
+
+    def drop_before(self, timestamp_ms: int) -> int:
+        """Rewrite some files without what is stamped before an instant.
+
+        Give how many; 0 if there is nothing so old, or another writer was in the way.
+
+        Raises:
+            StoreUnavailable: The lake does not answer, or another process merges
+                for too long; nothing was rewritten.
+            CorruptData: The lake is damaged; nothing was rewritten.
+        """
+        if not self._is_there():
+            return 0
+        return self._replace_some(
+            lambda table, snapshot: choose_rewritten(
+                self._list_older(table, snapshot, timestamp_ms), self._max_file_bytes
+            ),
+            keep=f"ts >= {timestamp_ms:d}",
+        )
 
     def expire(self, *, before: datetime, oldest_pin: int | None) -> int:
         """Give up some snapshots, and the files that only they need; give how many.
@@ -172,6 +226,20 @@ class DuckLakeKeeper:
             self._lane.commit(lambda it: it.query(_DELETE_FREED_FILES))
         return len(chosen)
 
+    def delete_staged(self) -> int:
+        """Delete merged files that a process which died left beside the lake.
+
+        Raises:
+            StoreUnavailable: Another process merges for too long.
+        """
+        if not self._is_there():
+            return 0
+        with reading_failures():
+            staging = self._staging_directory
+            left = len(list(staging.iterdir())) if staging.is_dir() else 0
+            with self._staging():
+                return left
+
     def delete_leftovers(self, *, before: datetime) -> int:
         """Delete files that no snapshot knows of, last written before an instant.
 
@@ -201,6 +269,56 @@ class DuckLakeKeeper:
             if old and list_leftovers(old, self._ask(known)):
                 self._lane.commit(delete)
         return deleted
+
+    def _replace_some(
+        self,
+        choose: Callable[[str, int], Sequence[LakeFile]],
+        keep: str = "true",
+    ) -> int:
+        """Put one file in the place of those chosen in the first table that has any."""
+        with writing_failures(), self._staging() as staging:
+            # Asked again in one's turn: a tenant may be removed meanwhile.
+            if not self._catalogue.exists():
+                return 0
+            snapshot = self._current_snapshot()
+            for table in self._list_tables():
+                if chosen := choose(table, snapshot):
+                    staged = staging / f"{uuid4().hex}.parquet"
+                    return self._replace(
+                        FileReplacement(table, snapshot, chosen, staged, keep)
+                    )
+        return 0
+
+    def _current_snapshot(self) -> int:
+        return int(self._ask(f"SELECT id FROM {LAKE}.current_snapshot()")[0][0])  # noqa: S608  # a constant
+
+    def _list_tables(self) -> Sequence[str]:
+        rows = self._ask(
+            f"SELECT table_name FROM ducklake_table_info('{LAKE}') ORDER BY 1"  # noqa: S608  # a constant
+        )
+        return [str(name) for (name,) in rows]
+
+    def _list_files(self, table: str, snapshot: int) -> Sequence[LakeFile]:
+        found = self._ask(list_files(table, snapshot=snapshot))
+        return [LakeFile(*it) for it in found]
+
+    def _list_older(
+        self, table: str, snapshot: int, timestamp_ms: int
+    ) -> Sequence[LakeFile]:
+        """Give some of the files with rows from before an instant, if there are any.
+
+        The engine skips files and row groups by what is noted of them, and stops
+        where it has seen enough.
+        """
+        rows = self._ask(
+            f"SELECT DISTINCT filename FROM (SELECT filename FROM {qualified(table)}"  # noqa: S608  # a quoted name
+            f" AT (VERSION => {snapshot:d}) WHERE ts < {timestamp_ms:d}"
+            f" LIMIT {_LOOKED_AT_ROWS})"
+        )
+        paths = {str(path) for (path,) in rows}
+        if not paths:
+            return ()
+        return [it for it in self._list_files(table, snapshot) if it.path in paths]
 
     def _replace(self, replacement: FileReplacement) -> int:
         replacement.write(self._attached())

@@ -1,7 +1,7 @@
 """What can be done to a lake within one transaction."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,7 @@ class LakeTransaction:
         self._ensure(table, wanted)
         columns = ", ".join(map(quote, (*KEY_COLUMNS, *wanted)))
         values = ", ".join(starmap(_stored, {**KEY_COLUMNS, **wanted}.items()))
-        directory = self._data_dir / "main" / table
-        make_directory(directory)
-        with self._registered(views), new_files_made_durable(directory):
+        with self._registered(views), self._new_files_made_durable(table):
             self._engine.execute(
                 f"INSERT INTO {qualified(table)} ({columns})"  # noqa: S608  # quoted names
                 f" SELECT {values} FROM ({rows}) ORDER BY thing, ts, written_seq"
@@ -102,8 +100,7 @@ class LakeTransaction:
         if column not in columns:
             return
         removal = Removal(table, column, tuple(columns), deletion)
-        directory = self._data_dir / "main" / table
-        with new_files_made_durable(directory):
+        with self._new_files_made_durable(table):
             for statement in removal.statements:
                 self._engine.execute(statement, removal.parameters)
 
@@ -121,6 +118,33 @@ class LakeTransaction:
         )
         return self.count(query) > 0
 
+    def list_tables(self) -> Sequence[str]:
+        """Give the names of all tables, as the engine has them."""
+        rows = self.query(
+            f"SELECT table_name FROM ducklake_table_info('{LAKE}') ORDER BY 1"  # noqa: S608  # a constant
+        )
+        return [str(name) for (name,) in rows]
+
+    def remove_rows(
+        self, table: str, condition: str, parameters: Sequence[object]
+    ) -> int:
+        """Remove the rows of a table that a condition is true for; give how many.
+
+        They are marked in delete files, which only later snapshots see; files that
+        nothing is left of are dropped. The new files are durable when it returns.
+
+        Args:
+            table: As the engine names it.
+            condition: As SQL, with a question mark for each parameter.
+            parameters: What stands for the question marks.
+        """
+        with self._new_files_made_durable(table):
+            removed = self._engine.execute(
+                f"DELETE FROM {qualified(table)} WHERE {condition}",  # noqa: S608  # quoted
+                parameters,
+            ).fetchone()
+        return int(removed[0]) if removed else 0
+
     def count(self, query: str) -> int:
         """Give the one number that a query asks for, or that a statement counts."""
         return int(self.query(query)[0][0])
@@ -128,6 +152,11 @@ class LakeTransaction:
     def query(self, query: str) -> Sequence[tuple[Any, ...]]:
         """Give the rows that a query asks for."""
         return self._engine.execute(query).fetchall()
+
+    def _new_files_made_durable(self, table: str) -> AbstractContextManager[None]:
+        directory = self._data_dir / "main" / table
+        make_directory(directory)
+        return new_files_made_durable(directory)
 
     @contextmanager
     def _registered(

@@ -1,22 +1,31 @@
 """The lakes of all tenants, each opened when it is first asked for."""
 
 import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 from thingport.adapters.lake.arrow_stream import ArrowReadings, arrow_readings
+from thingport.adapters.lake.catalogue import find_missing
+from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
 from thingport.adapters.lake.imports import DuckLakeImports
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
+from thingport.adapters.lake.lake_removal import remove_lake
 from thingport.adapters.lake.reader import DuckLakeReader
+from thingport.adapters.lake.temporary_folders import remove_abandoned
 from thingport.adapters.lake.writer_lane import WriterLane
+from thingport.domain.errors import StoreUnavailable
 from thingport.domain.ids import TenantId
 
 AllocateWrittenSeqs = Callable[[TenantId, int], int]
 """Reserves successive numbers for a tenant's readings, and gives the first."""
+
+_LOOK_PAUSE_S = 1.0
+"""How often is looked at most whether lakes that are open were removed."""
 
 
 class Lakes:
@@ -51,6 +60,7 @@ class Lakes:
         self._group_commit_pause = group_commit_pause
         self._max_file_bytes = max_file_bytes
         self._database_url = database_url
+        self._look_again_at_s = 0.0
         self._gate = threading.Lock()
         self._readers: dict[TenantId, DuckLakeReader] = {}
         self._writers: dict[TenantId, GroupCommitWriter] = {}
@@ -58,6 +68,7 @@ class Lakes:
     @contextmanager
     def open_reader(self, tenant_id: TenantId) -> Generator[DuckLakeReader]:
         """Lend the reader of a tenant's lake."""
+        self._let_go_of_removed()
         with self._gate:
             reader = self._readers.get(tenant_id)
             if reader is None:
@@ -113,6 +124,34 @@ class Lakes:
         with closing(self.new_lane(tenant_id)) as lane:
             yield DuckLakeImports(lane, self._temp_dir)
 
+    @contextmanager
+    def open_eraser(self, tenant_id: TenantId) -> Generator[DuckLakeEraser]:
+        """Open an eraser of a tenant's lake for as long as the block lasts."""
+        with self.open_keeper(tenant_id) as keeper:
+            eraser = DuckLakeEraser(
+                self._lakes_dir,
+                tenant_id,
+                self.new_lane(tenant_id),
+                keeper,
+                temp_dir=self._temp_dir,
+                database_url=self._database_url,
+            )
+            with closing(eraser):
+                yield eraser
+
+    def remove(self, tenant_id: TenantId) -> None:
+        """Remove a tenant's lake as a whole, if there is one.
+
+        Other processes that have it open let go of it when they look next.
+
+        Raises:
+            StoreUnavailable: Somebody writes or merges for too long, or a file cannot
+                be removed; it may be done again.
+        """
+        self._let_go(tenant_id)
+        remove_lake(self._lakes_dir, tenant_id, self._database_url)
+        remove_abandoned(self._temp_dir)
+
     def new_lane(self, tenant_id: TenantId) -> WriterLane:
         """Open the writer lane of a tenant's lake once more; the caller closes it."""
         return WriterLane(
@@ -123,6 +162,28 @@ class Lakes:
             memory_mb=self._memory_mb,
             database_url=self._database_url,
         )
+
+    def _let_go_of_removed(self) -> None:
+        """Close what is open of lakes that another process has removed."""
+        with self._gate:
+            now_s = time.monotonic()
+            if now_s < self._look_again_at_s:
+                return
+            self._look_again_at_s = now_s + _LOOK_PAUSE_S
+            opened = [it for it, reader in self._readers.items() if reader.is_open]
+        # Who is away is not known to have removed anything.
+        with suppress(StoreUnavailable):
+            for tenant_id in find_missing(self._lakes_dir, opened, self._database_url):
+                self._let_go(tenant_id)
+
+    def _let_go(self, tenant_id: TenantId) -> None:
+        with self._gate:
+            reader = self._readers.pop(tenant_id, None)
+            writer = self._writers.pop(tenant_id, None)
+        if reader is not None:
+            reader.close()
+        if writer is not None:
+            writer.close()
 
     def close(self) -> None:
         """Wait for writes under way, then let go of all lakes."""

@@ -1,9 +1,10 @@
 """The catalogue of a lake in a schema of a PostgreSQL database."""
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -41,6 +42,12 @@ _NOTICES_LOSS = (
 )
 """Has the server find out within a minute that a machine which writes is gone."""
 
+_PATIENCE = timedelta(seconds=60)
+"""How long to wait for who reads: longer than an export reads one chunk."""
+
+_PRESENT = "SELECT schemaname FROM pg_tables WHERE tablename = 'ducklake_snapshot'"
+"""Names the schemas that have a catalogue."""
+
 
 class PostgresCatalogue:
     """A catalogue for the processes of many machines.
@@ -77,12 +84,15 @@ class PostgresCatalogue:
         Raises:
             StoreUnavailable: The server does not answer.
         """
-        with _translated(), self._connect() as connection:
-            found = connection.execute(
-                "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s",
-                [self._schema, "ducklake_snapshot"],
-            ).fetchone()
-        return found is not None
+        with _translated():
+            if self._session is not None:
+                try:
+                    return self._is_in(self._session)
+                except psycopg.OperationalError:
+                    # A server that was started again has forgotten us.
+                    self.close()
+            with self._connect() as connection:
+                return self._is_in(connection)
 
     def make(self, engine: duckdb.DuckDBPyConnection) -> None:
         """Make an empty one; its tables appear all at once, or none of them."""
@@ -153,6 +163,53 @@ class PostgresCatalogue:
         finally:
             self._end_turn(session, work)
 
+    def withdraw(self) -> None:
+        """Do nothing: a turn leaves nothing."""
+
+    def forget_deleted_bytes(self) -> None:
+        """Let the server give up rows that were deleted, and what it noted of them.
+
+        To plan its queries it keeps some values of each column, which are those
+        of rows that are there once it has looked again. What its pages and its own
+        write-ahead log go on having until they are overwritten is out of reach.
+
+        Raises:
+            StoreUnavailable: The server does not answer, or others look after the
+                tables for too long; it may be done again.
+        """
+        with _translated("looking after its tables"), self._connect() as connection:
+            _wait_at_most(connection, _PATIENCE)
+            for table in self._list_tables(connection):
+                connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(table))
+
+    def iter_content(self) -> Iterator[bytes]:
+        """Yield all rows of its tables, each whole, with texts as UTF-8.
+
+        Raises:
+            StoreUnavailable: The server does not answer.
+        """
+        with _translated(), self._connect() as connection:
+            for table in self._list_tables(connection):
+                rows = sql.SQL("COPY {} TO STDOUT (FORMAT binary, ENCODING 'UTF8')")
+                with connection.cursor().copy(rows.format(table)) as copy:
+                    for row in copy:
+                        yield bytes(row)
+
+    def remove(self) -> None:
+        """Drop the schema, and all that is in it.
+
+        Raises:
+            StoreUnavailable: The server does not answer, or somebody has read for
+                too long; it may be done again.
+        """
+        with _translated("reading"), self._connect() as connection:
+            _wait_at_most(connection, _PATIENCE)
+            connection.execute(
+                sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(
+                    sql.Identifier(self._schema)
+                )
+            )
+
     def close(self) -> None:
         """Close the connection that is kept between two turns."""
         if self._session is not None:
@@ -160,7 +217,18 @@ class PostgresCatalogue:
         self._session = None
 
     def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(make_conninfo("", **self._parameters), autocommit=True)
+        return _connect(self._parameters)
+
+    def _is_in(self, connection: psycopg.Connection) -> bool:
+        found = connection.execute(f"{_PRESENT} AND schemaname = %s", [self._schema])
+        return found.fetchone() is not None
+
+    def _list_tables(self, connection: psycopg.Connection) -> Sequence[sql.Identifier]:
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1",
+            [self._schema],
+        )
+        return [sql.Identifier(self._schema, name) for (name,) in found.fetchall()]
 
     def _take_turn(self, work: Turn, patience: timedelta) -> psycopg.Connection:
         if self._session is not None:
@@ -178,8 +246,7 @@ class PostgresCatalogue:
     def _locked(
         self, session: psycopg.Connection, work: Turn, patience: timedelta
     ) -> psycopg.Connection:
-        timeout = f"{patience // timedelta(milliseconds=1)}ms"
-        session.execute("SELECT set_config('lock_timeout', %s, false)", [timeout])
+        _wait_at_most(session, patience)
         session.execute(
             "SELECT pg_advisory_lock(hashtextextended(%s, 0))",
             [lock_name(self._schema, work)],
@@ -203,8 +270,27 @@ def lock_name(schema: str, work: Turn) -> str:
     return f"thingport lake {schema} {work}"
 
 
+def list_schemas(database_url: str) -> Collection[str]:
+    """Name the schemas of a database that have a catalogue.
+
+    Raises:
+        StoreUnavailable: The server does not answer.
+    """
+    with _translated(), _connect({**_DEFAULTS, **conninfo_to_dict(database_url)}) as it:
+        return {schema for (schema,) in it.execute(_PRESENT).fetchall()}
+
+
+def _connect(parameters: Mapping[str, Any]) -> psycopg.Connection:
+    return psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+
+
+def _wait_at_most(connection: psycopg.Connection, patience: timedelta) -> None:
+    timeout = f"{patience // timedelta(milliseconds=1)}ms"
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [timeout])
+
+
 @contextmanager
-def _translated(work: Turn = Turn.WRITING) -> Generator[None]:
+def _translated(work: str = Turn.WRITING) -> Generator[None]:
     try:
         yield
     except psycopg.errors.LockNotAvailable as error:

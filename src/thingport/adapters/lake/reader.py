@@ -76,6 +76,11 @@ class DuckLakeReader:
                 self._engine.close()
             self._engine = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has found a lake, and not been closed since."""
+        return self._engine is not None
+
     def current_snapshot(self) -> int | None:
         """Name the present state; ``None`` if nothing was ever written.
 

@@ -1,8 +1,10 @@
 """The catalogue of a lake in a SQLite file beside its data."""
 
+import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import duckdb
 
 from thingport.adapters.lake.durability import make_directory, sync
 from thingport.adapters.lake.engine import attach, load_extension
+from thingport.adapters.lake.failures import STORE, writing_failures
 from thingport.adapters.lake.file_lock import locked_file
 from thingport.adapters.lake.lake_names import (
     CATALOGUE_FILE,
@@ -18,6 +21,12 @@ from thingport.adapters.lake.lake_names import (
     Turn,
     metadata_name,
 )
+from thingport.domain.errors import StoreUnavailable
+
+_PATIENCE_S = 60.0
+"""How long to wait for who reads: longer than an export reads one chunk."""
+
+_PAUSE_S = 0.1
 
 
 class SqliteCatalogue:
@@ -90,6 +99,47 @@ class SqliteCatalogue:
         with locked_file(lock, patience_s=patience.total_seconds(), holder=work):
             yield
 
+    def withdraw(self) -> None:
+        """Leave nothing of having had the turn to write, where there is no lake."""
+        (self._directory / LOCK_FILES[Turn.WRITING]).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._directory.rmdir()
+
+    def forget_deleted_bytes(self) -> None:
+        """Write the file anew without what was deleted in it, and empty its log.
+
+        Raises:
+            StoreUnavailable: Somebody has read for too long; it may be done again.
+        """
+        with (
+            writing_failures(),
+            closing(sqlite3.connect(self._file, isolation_level=None)) as connection,
+        ):
+            connection.execute(f"PRAGMA busy_timeout = {int(_PATIENCE_S * 1000)}")
+            connection.execute("VACUUM")
+            give_up_at_s = time.monotonic() + _PATIENCE_S
+            while _is_log_in_use(connection):
+                if time.monotonic() >= give_up_at_s:
+                    raise StoreUnavailable(
+                        STORE, "its catalogue is being read for long"
+                    )
+                time.sleep(_PAUSE_S)
+
+    def iter_content(self) -> Iterator[bytes]:
+        """Yield nothing: its files lie in the folder of the lake."""
+        return iter(())
+
+    def remove(self) -> None:
+        """Leave nothing in files that others may have open, then remove them.
+
+        Else it would stay on the disk until they close it.
+        """
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                os.truncate(f"{self._file}{suffix}", 0)
+        for suffix in ("-wal", "-shm", ""):
+            Path(f"{self._file}{suffix}").unlink(missing_ok=True)
+
     def close(self) -> None:
         """Do nothing: nothing is held between two turns."""
 
@@ -98,3 +148,8 @@ class SqliteCatalogue:
     ) -> None:
         load_extension(engine, "sqlite_scanner")
         attach(engine, f"sqlite:{file}", self.data_directory, read_only=read_only)
+
+
+def _is_log_in_use(connection: sqlite3.Connection) -> bool:
+    is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return bool(is_busy)

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.failures import is_locked, writing_failures
 from thingport.adapters.lake.lake_names import Turn
 from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
+from thingport.domain.errors import NotFound
 from thingport.domain.ids import TenantId
 
 MAX_COMMIT_TRIES = 6
@@ -74,11 +75,12 @@ class WriterLane:
                 long; nothing was stored. Where a server was lost in the middle of
                 the commit, all of it may be.
             CorruptData: The lake is damaged; nothing was stored.
+            NotFound: The tenant was removed; nothing was stored.
         """
         with self._turn, writing_failures():
             for tries in range(1, MAX_COMMIT_TRIES + 1):
                 try:
-                    with self._catalogue.turn(Turn.WRITING, self._patience):
+                    with self._turn_taken():
                         self._commit_once(store)
                 except duckdb.Error as error:
                     self._forget()
@@ -87,6 +89,17 @@ class WriterLane:
                     time.sleep(_FIRST_PAUSE_S * 2 ** (tries - 1))
                 else:
                     return
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep all others from writing while the block runs, and write nothing here.
+
+        Raises:
+            StoreUnavailable: It was not our turn for too long; the block was not run.
+        """
+        with self._turn, self._turn_taken():
+            self._forget()
+            yield
 
     def open_engine(self) -> duckdb.DuckDBPyConnection:
         """Start an engine within the lane's limits, apart from the lake."""
@@ -99,6 +112,26 @@ class WriterLane:
         with self._turn:
             self._forget()
             self._catalogue.close()
+
+    @contextmanager
+    def _turn_taken(self) -> Generator[None]:
+        with self._catalogue.turn(Turn.WRITING, self._patience):
+            if not self._catalogue.exists():
+                self._refuse_if_removed()
+            yield
+
+    def _refuse_if_removed(self) -> None:
+        """Make no lake for a tenant that was removed: it gets no numbers any more.
+
+        Raises:
+            NotFound: It was; nothing is left of the lake.
+        """
+        self._forget()
+        try:
+            self._allocate_written_seqs(0)
+        except NotFound:
+            self._catalogue.withdraw()
+            raise
 
     def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()

@@ -3,9 +3,9 @@
 Columns are named as the attributes of the entities that they keep.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Index, String, Table
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table
 
-from thingport.adapters.sql.column_types import Word
+from thingport.adapters.sql.column_types import Instant, Word
 from thingport.adapters.sql.schema import (
     metadata,
     reference,
@@ -20,7 +20,11 @@ tenants = Table(
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False, unique=True),
     Column("next_written_seq", BigInteger, nullable=False),
+    Column("retention_months", Integer),
+    Column("oldest_snapshot", BigInteger),
+    Column("removal_began_at", Instant),
 )
+"""``removal_began_at`` is set while a tenant is being removed: nobody finds it then."""
 
 organizations = tenant_table(
     "organizations",

@@ -1,12 +1,24 @@
 """The data exports of one tenant, in a table."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection, Row, Select, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from thingport.adapters.sql import json_codec
-from thingport.adapters.sql.export_tables import data_exports
+from thingport.adapters.sql.export_tables import data_exports, export_segments
 from thingport.domain.data_export import DataExport, DataExportState
 from thingport.domain.errors import ExportAlreadyActive
 from thingport.domain.ids import DataExportId, TenantId
@@ -68,6 +80,56 @@ class SqlDataExportRepository:
             )
         ).scalar_one()
         return oldest
+
+    def list_pending(self) -> Sequence[DataExport]:
+        """Give those that are PENDING, the oldest first."""
+        rows = self._connection.execute(
+            select(data_exports)
+            .where(self._is_pending())
+            .order_by(data_exports.c.scheduled_at, data_exports.c.id)
+        )
+        return [to_data_export(row) for row in rows]
+
+    def end(self, data_export: DataExport) -> bool:
+        """Store one that is ERROR now, whoever runs it; ``False`` if it had ended."""
+        ended = self._connection.execute(
+            update(data_exports)
+            .where(self._is_pending(), data_exports.c.id == data_export.id)
+            .values(to_outcome_values(data_export))
+        )
+        return bool(ended.rowcount)
+
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended."""
+        held = self._connection.execute(
+            select(data_exports.c.id)
+            .where(
+                data_exports.c.tenant_id == self._tenant_id,
+                data_exports.c.state != DataExportState.PENDING,
+                data_exports.c.lease_until > now,
+                data_exports.c.lease_until <= now + lease,
+            )
+            .limit(1)
+        ).one_or_none()
+        return held is not None
+
+    def forget_segments(self, data_export_id: DataExportId) -> None:
+        """Forget what came out of the chunks of one that has ended."""
+        of_tenant = select(data_exports.c.id).where(
+            data_exports.c.tenant_id == self._tenant_id,
+            data_exports.c.id == data_export_id,
+        )
+        self._connection.execute(
+            delete(export_segments).where(
+                export_segments.c.data_export_id.in_(of_tenant)
+            )
+        )
+
+    def _is_pending(self) -> ColumnElement[bool]:
+        return and_(
+            data_exports.c.tenant_id == self._tenant_id,
+            data_exports.c.state == DataExportState.PENDING,
+        )
 
     def _find_active(self, slot: str) -> DataExportId | None:
         return self._connection.execute(

@@ -1,9 +1,10 @@
 """The data imports of one tenant, in a table."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from thingport.adapters.sql import import_codec
 from thingport.adapters.sql.import_tables import data_imports
@@ -83,6 +84,50 @@ class SqlDataImportRepository:
             )
         ).scalar_one()
         return oldest
+
+    def list_of(self, thing_ids: Collection[ThingId]) -> Sequence[DataImport]:
+        """Give those of some things, whatever their state, the oldest first."""
+        rows = self._connection.execute(
+            select(data_imports)
+            .where(data_imports.c.tenant_id == self._tenant_id)
+            .order_by(data_imports.c.scheduled_at, data_imports.c.id)
+        )
+        return [to_data_import(row) for row in rows if row.thing_id in thing_ids]
+
+    def list_pending(self) -> Sequence[DataImport]:
+        """Give those that are PENDING, the oldest first."""
+        rows = self._connection.execute(
+            select(data_imports)
+            .where(
+                data_imports.c.tenant_id == self._tenant_id,
+                data_imports.c.state == DataImportState.PENDING,
+            )
+            .order_by(data_imports.c.scheduled_at, data_imports.c.id)
+        )
+        return [to_data_import(row) for row in rows]
+
+    def end(self, data_import: DataImport) -> bool:
+        """Store one that is ERROR now, whoever runs it; ``False`` if it had ended."""
+        ended = self._connection.execute(
+            update(data_imports)
+            .where(
+                data_imports.c.tenant_id == self._tenant_id,
+                data_imports.c.id == data_import.id,
+                data_imports.c.state == DataImportState.PENDING,
+            )
+            .values(**to_outcome_values(data_import), draft=None, snapshot=None)
+        )
+        return bool(ended.rowcount)
+
+    def remove(self, data_import_id: DataImportId) -> None:
+        """Remove one that has ended, with what was reported of its file."""
+        self._connection.execute(
+            delete(data_imports).where(
+                data_imports.c.tenant_id == self._tenant_id,
+                data_imports.c.id == data_import_id,
+                data_imports.c.state != DataImportState.PENDING,
+            )
+        )
 
     def forget_ended(self, *, before: datetime) -> int:
         """Remove those that ended before an instant; give how many."""

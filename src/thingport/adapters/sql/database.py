@@ -16,8 +16,10 @@ from thingport.adapters.sql.engine import begin_options, open_engine
 from thingport.adapters.sql.export_queue import SqlExportQueue
 from thingport.adapters.sql.failures import explain
 from thingport.adapters.sql.import_queue import SqlImportQueue
+from thingport.adapters.sql.scrubbing import forget_deleted_bytes
 from thingport.adapters.sql.tenants import SqlTenantRepository, allocate_written_seqs
 from thingport.adapters.sql.turns import take_turn
+from thingport.adapters.sql.upkeep import SqlUpkeepRepository
 from thingport.domain.ids import TenantId
 
 
@@ -35,6 +37,7 @@ class SqlTenantTransaction:
         )
         self.data_imports = SqlDataImportRepository(connection, tenant_id)
         self.credentials = SqlCredentialRepository(connection, tenant_id)
+        self.upkeep = SqlUpkeepRepository(connection, tenant_id)
 
     def allocate_written_seqs(self, count: int) -> int:
         """Reserve ``count`` successive numbers; give the first.
@@ -111,6 +114,17 @@ class SqlControlDatabase:
                 SqlExportQueue(connection),
                 SqlImportQueue(connection),
             )
+
+    def forget_deleted_bytes(self) -> None:
+        """Take what was deleted out of the files of the database too.
+
+        Others go on meanwhile. A server does as much of it as it can.
+
+        Raises:
+            StoreUnavailable: The database does not answer, or somebody reads from it
+                for too long; it may be done again.
+        """
+        forget_deleted_bytes(self._engine)
 
     @contextmanager
     def _begin(self, *, read_only: bool) -> Generator[Connection]:

@@ -138,6 +138,8 @@ def _prepare_sqlite(
     raw.execute("PRAGMA journal_mode = WAL")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
+    # Few rows are ever deleted, and those that are shall be gone.
+    raw.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

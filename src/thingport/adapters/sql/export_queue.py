@@ -128,6 +128,18 @@ class SqlExportQueue:
         """Store an export that is COMPLETED or ERROR now; frees its slot."""
         self._update(claim, **to_outcome_values(data_export), **_NO_LEASE)
 
+    def let_go(self, claim: Claim) -> None:
+        """Say that nothing more is done under a claim that was lost."""
+        self._connection.execute(
+            update(data_exports)
+            .where(
+                data_exports.c.id == claim.data_export.id,
+                data_exports.c.fencing_token == claim.fencing_token,
+                data_exports.c.state != DataExportState.PENDING,
+            )
+            .values(**_NO_LEASE)
+        )
+
     def _update(self, claim: Claim, **values: Any) -> None:  # noqa: ANN401 - columns differ in type
         changed = self._connection.execute(
             update(data_exports).where(_is_held(claim)).values(values)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from thingport.bootstrap import open_services
+from thingport.bootstrap.services import open_services
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.permissions import Permission
 from thingport.entrypoints.cli.options import DataDir, Permissions, TenantName

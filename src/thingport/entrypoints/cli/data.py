@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from thingport.bootstrap import open_services
+from thingport.bootstrap.services import open_services
 from thingport.entrypoints.cli.options import DataDir, TenantName
 from thingport.settings import read_settings
 

@@ -11,6 +11,7 @@ from thingport.domain.errors import InvalidRequest, ThingportError
 from thingport.entrypoints.cli import (
     administration,
     data,
+    erasure,
     imports,
     service,
     upkeep,
@@ -32,9 +33,15 @@ app.command("settings")(service.show_settings)
 app.command("import")(imports.import_files)
 app.command("ingest")(data.ingest)
 app.command("compact")(upkeep.compact)
+app.command("erase")(erasure.erase)
+
+_tenant = typer.Typer(help="Tenants of this service.", no_args_is_help=True)
+_tenant.command("add")(administration.add_tenant)
+_tenant.command("retention")(erasure.retain)
+_tenant.command("remove")(erasure.remove_tenant)
+app.add_typer(_tenant, name="tenant")
 
 for _name, _help, _command in (
-    ("tenant", "Tenants of this service.", administration.add_tenant),
     ("user", "Users of a tenant.", administration.add_user),
     ("key", "API keys of a tenant's client applications.", administration.add_key),
     ("token", "Personal access tokens of users.", administration.add_token),

@@ -14,7 +14,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
-from thingport.bootstrap import prepare_data_dir
+from thingport.bootstrap.stores import prepare_data_dir
 from thingport.domain.errors import ThingportError
 from thingport.entrypoints.cli.embedded_runner import RUNNER, runner_beside
 from thingport.entrypoints.cli.options import DataDir

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from thingport.application.housekeeping import Housekeeping
-from thingport.application.ports import LakeSize
-from thingport.bootstrap import open_services
+from thingport.application.upkeep_ports import LakeSize
+from thingport.bootstrap.services import open_services
 from thingport.domain.catalogue import Tenant
 from thingport.entrypoints.cli.options import DataDir
 from thingport.settings import read_settings

@@ -11,12 +11,15 @@ from thingport.domain.period import epoch_ms
 from thingport.entrypoints.http.json_body import JsonObject
 
 
-def bean_of(data_export: DataExport, *, url: str | None = None) -> JsonObject:
+def bean_of(
+    data_export: DataExport, *, url: str | None = None, is_gone: bool = False
+) -> JsonObject:
     """Give a data export in the platform's names; what is absent is left out.
 
     Args:
         data_export: What to show.
         url: Where its archive is, for who may have it.
+        is_gone: Whether there was an archive, which is deleted.
     """
     selection, rendition = data_export.selection, data_export.rendition
     fields: JsonObject = {
@@ -38,6 +41,7 @@ def bean_of(data_export: DataExport, *, url: str | None = None) -> JsonObject:
         "includeUnit": rendition.include_unit,
         "timestampFormat": str(rendition.timestamp_format),
         "url": url,
+        "expired": is_gone or None,
         "progress": _progress(data_export.progress),
         "error": _error(data_export.error),
     }

@@ -5,7 +5,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 from fastapi import FastAPI
 
-from thingport.bootstrap import open_services
+from thingport.bootstrap.services import open_services
 from thingport.entrypoints.http.app import create_app
 from thingport.settings import read_settings
 

@@ -88,6 +88,9 @@ class DataExportBean(Bean):
     url: str | None = None
     """Where the archive is; only in the details of a COMPLETED export."""
 
+    expired: bool | None = None
+    """There and true when the archive was deleted; ignored in requests."""
+
     progress: ProgressBean | None = None
     """Ignored in requests."""
 

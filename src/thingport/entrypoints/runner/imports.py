@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from thingport.application.import_ports import ImportClaim
 from thingport.application.import_upkeep import ImportUpkeep
 from thingport.application.run_data_import import DataImportRunner
-from thingport.bootstrap import open_import_runner
+from thingport.bootstrap.runners import open_import_runner
 from thingport.domain.data_import import ImportRefused
 from thingport.domain.errors import (
     ImportLeaseLost,

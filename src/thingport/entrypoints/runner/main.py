@@ -12,7 +12,7 @@ from thingport.adapters.system.logs import configure_logs
 from thingport.application.export_failures import INTERNAL_ERROR
 from thingport.application.ports import Claim
 from thingport.application.run_data_export import DataExportRunner
-from thingport.bootstrap import open_housekeeping, open_runner
+from thingport.bootstrap.runners import open_housekeeping, open_runner
 from thingport.domain.errors import LeaseLost, ThingportError, TransientError
 from thingport.entrypoints.runner.imports import run_imports
 from thingport.entrypoints.runner.upkeep import Upkeep

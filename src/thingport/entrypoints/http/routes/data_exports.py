@@ -57,7 +57,8 @@ def get_data_export(
     view = services.data_exports.get(actor, DataExportId(data_export_id))
     url = services.downloads.link_for(view.data_export) if view.may_download else None
     return JSONResponse(
-        bean_of(view.data_export, url=url), headers=_pause(view.data_export)
+        bean_of(view.data_export, url=url, is_gone=view.is_gone),
+        headers=_pause(view.data_export),
     )
 
 

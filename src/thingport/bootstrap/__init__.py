@@ -1,0 +1,1 @@
+"""Picks the adapters and builds the services; knows everything, does nothing."""
