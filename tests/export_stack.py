@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from builders import a_metric, a_tenant, a_thing, a_user, an_actor, an_organization
 from fakes.inline_executor import InlineExecutor
 from http_service import StoppedClock
@@ -205,12 +207,12 @@ class Prepared:
     """A data directory with the readings of some pumps, for tests to copy.
 
     Attributes:
+        settings: Where it is, and the database that goes with it if there is one.
         actor: Who may export them.
         undisturbed: The archive that all disturbed ones shall equal.
     """
 
-    directory: Path
-    max_chunk_bytes: int
+    settings: Settings
     actor: Actor
     undisturbed: Archive
 
@@ -219,9 +221,15 @@ def prepare(
     directory: Path,
     things: dict[str, int] = THINGS,
     max_chunk_bytes: int = MAX_CHUNK_COST_BYTES,
+    *,
+    database_url: str | None = None,
 ) -> Prepared:
     """Make a data directory, and one archive of all that is in it."""
-    settings = Settings(data_dir=directory, max_chunk_bytes=max_chunk_bytes)
+    settings = Settings(
+        data_dir=directory,
+        max_chunk_bytes=max_chunk_bytes,
+        database_url=None if database_url is None else SecretStr(database_url),
+    )
     with open_services(settings) as services, open_runner(settings) as runner:
         exporter = add_exporter(services, things)
         scheduled = exporter.schedule()
@@ -230,7 +238,7 @@ def prepare(
         replace(runner, executor=InlineExecutor(Rendering(settings))).run(claim)
         archive = exporter.archive_of(scheduled)
     assert archive.rows == sum(things.values())
-    return Prepared(directory, max_chunk_bytes, exporter.actor, archive)
+    return Prepared(settings, exporter.actor, archive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,13 +331,21 @@ class ExportStack:
 @contextmanager
 def copy_of(prepared: Prepared, directory: Path) -> Generator[ExportStack]:
     """Open a copy of a data directory, for one test alone."""
-    shutil.copytree(prepared.directory, directory)
-    settings = Settings(data_dir=directory, max_chunk_bytes=prepared.max_chunk_bytes)
+    shutil.copytree(prepared.settings.data_dir, directory)
+    moved = prepared.settings.model_copy(update={"data_dir": directory})
+    with opened(replace(prepared, settings=moved)) as stack:
+        yield stack
+
+
+@contextmanager
+def opened(prepared: Prepared) -> Generator[ExportStack]:
+    """Open a data directory itself, where no other test has it."""
+    settings = prepared.settings
     with open_services(settings) as services, open_runner(settings) as runner:
         yield ExportStack(
             settings=settings,
             services=services,
-            archives=LocalArchiveStore(directory / "archives"),
+            archives=LocalArchiveStore(settings.data_dir / "archives"),
             exporter=exporter_of(services, prepared.actor),
             undisturbed=prepared.undisturbed,
             clock=StoppedClock(),

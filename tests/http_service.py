@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from app_client import AppClient
 from builders import (
     ALL_PERMISSIONS,
@@ -161,8 +163,10 @@ class HttpTenant:
 
 
 @contextmanager
-def http_service(directory: Path) -> Generator[HttpService]:
-    engine = open_engine(sqlite_url(directory / "control.sqlite"))
+def http_service(
+    directory: Path, database_url: str | None = None
+) -> Generator[HttpService]:
+    engine = open_engine(database_url or sqlite_url(directory / "control.sqlite"))
     upgrade(engine)
     control = SqlControlDatabase(engine)
     archives = LocalArchiveStore(directory / "archives")
@@ -176,9 +180,13 @@ def http_service(directory: Path) -> Generator[HttpService]:
         directory / "lakes",
         temp_dir=directory / "temporary",
         allocate_written_seqs=allocate_written_seqs,
+        database_url=database_url,
     )
     yield HttpService(
-        settings=Settings(data_dir=directory),
+        settings=Settings(
+            data_dir=directory,
+            database_url=None if database_url is None else SecretStr(database_url),
+        ),
         control=control,
         archives=archives,
         clock=clock,

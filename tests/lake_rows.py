@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 
 import psycopg
 import pyarrow as pa
-from psycopg import sql
 
 from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
@@ -82,36 +81,6 @@ class LakePlace:
     @property
     def is_on_a_server(self) -> bool:
         return self.database_url is not None
-
-    def let_the_server_take_notes(self) -> None:
-        """Have it look at values of the catalogue, as it does by itself."""
-        if self.database_url is not None:
-            with psycopg.connect(self.database_url) as connection:
-                connection.execute("ANALYZE")
-
-    def iter_catalogue_rows(self) -> Iterator[tuple[str, str]]:
-        """Yield what a server has of the catalogue: tables, and their rows as texts.
-
-        What it notes of columns to plan its queries counts as a table.
-        """
-        if self.database_url is None:
-            return
-        schema = schema_name(ACME)
-        with psycopg.connect(self.database_url) as connection:
-            tables = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema]
-            ).fetchall()
-            for (table,) in tables:
-                query = sql.SQL("SELECT t::text FROM {} t").format(
-                    sql.Identifier(schema, table)
-                )
-                for (row,) in connection.execute(query):
-                    yield table, row
-            noted = connection.execute(
-                "SELECT s::text FROM pg_stats s WHERE schemaname = %s", [schema]
-            )
-            for (row,) in noted:
-                yield "pg_stats", row
 
     @property
     def arguments(self) -> Sequence[str]:

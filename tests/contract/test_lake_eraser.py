@@ -16,6 +16,7 @@ from lake_rows import (
     an_eraser,
     read,
 )
+from server_rows import iter_rows, take_notes
 from thingport.adapters.lake.group_commit import GroupCommitWriter
 from thingport.application.erasure_ports import ErasedRows, LakeEraser, LakeFinding
 from thingport.application.ports import LakeReader, LakeWriter
@@ -91,7 +92,7 @@ def _places_with(place: LakePlace, text: str) -> list[str]:
     """Give the files of the lake that have a text, and the tables of its catalogue."""
     files = (it for it in place.lake.rglob("*") if it.is_file())
     found = [it.name for it in files if text.encode() in it.read_bytes()]
-    return found + [it for it, row in place.iter_catalogue_rows() if text in row]
+    return found + [it for it, row in iter_rows(place.database_url) if text in row]
 
 
 def test_nothing_is_left_of_a_thing_and_everything_of_the_others(
@@ -99,7 +100,7 @@ def test_nothing_is_left_of_a_thing_and_everything_of_the_others(
 ) -> None:
     _write(writer)
     others = _rows(reader, "b", "c")
-    place.let_the_server_take_notes()
+    take_notes(place.database_url)
     assert ("pg_stats" in _places_with(place, MARK)) == place.is_on_a_server
     assert _places_with(place, MARK)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +12,7 @@ import pytest
 
 from builders import a_stored_segment, an_actor
 from http_service import HttpService, HttpTenant, http_service
+from server_rows import iter_rows, take_notes
 from thingport.adapters.lake.lakes import Lakes
 from thingport.application.housekeeping import Housekeeping
 from thingport.application.ports import LakeReader
@@ -28,9 +29,16 @@ class Died(BaseException):
     """The end of a process."""
 
 
+on_both = pytest.mark.parametrize("service", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[HttpService]:
-    with http_service(tmp_path) as opened:
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[HttpService]:
+    """Give a service on files, unless a test is parametrized with "postgresql" too."""
+    database_url: str | None = None
+    if getattr(request, "param", "sqlite") == "postgresql":
+        database_url = request.getfixturevalue("postgres_url")
+    with http_service(tmp_path, database_url) as opened:
         opened.clock.at = datetime.now(UTC)
         yield opened
 
@@ -105,30 +113,41 @@ def _contents(root: Path, tenant_id: str) -> dict[str, str]:
     }
 
 
-def _mentions(root: Path, *texts: str) -> list[str]:
+def _url(service: HttpService) -> str | None:
+    url = service.settings.database_url
+    return None if url is None else url.get_secret_value()
+
+
+def _mentions(service: HttpService, *texts: str) -> list[str]:
+    """Give the files in which any of some texts is, and the tables of a server."""
+    root = service.settings.data_dir
     files = (it for it in root.rglob("*") if it.is_file())
-    return [
+    found = [
         it.name
         for it in files
         if any(text.encode() in it.read_bytes() for text in texts)
     ]
+    rows = iter_rows(_url(service))
+    return found + [it for it, row in rows if any(text in row for text in texts)]
 
 
 def _folders(root: Path, tenant_id: str) -> list[Path]:
     return [it for it in root.rglob("*") if it.name == tenant_id]
 
 
+@on_both
 def test_nothing_is_left_of_it_and_every_byte_of_the_other(
     service: HttpService, removal: TenantRemoval, tmp_path: Path
 ) -> None:
     kept, gone = _fill(service, "zeta", waits=False), _fill(service, "acme")
     before = _contents(tmp_path, kept.tenant.id)
+    take_notes(_url(service))
     assert len(before) >= 5
 
     removal.remove("acme")
 
     assert _folders(tmp_path, gone.tenant.id) == []
-    assert _mentions(tmp_path, gone.tenant.id, gone.tenant.thing_id) == []
+    assert _mentions(service, gone.tenant.id, gone.tenant.thing_id) == []
     assert _contents(tmp_path, kept.tenant.id) == before
     with service.control.for_service(read_only=True) as tx:
         assert [it.name for it in tx.tenants.list_all()] == ["zeta"]
@@ -162,6 +181,7 @@ def test_the_service_knows_it_no_more(
     assert _folders(tmp_path, gone.tenant.id) == []
 
 
+@on_both
 def test_a_writer_of_another_process_stores_nothing_and_makes_no_folder(
     service: HttpService, removal: TenantRemoval, tmp_path: Path
 ) -> None:
@@ -173,8 +193,11 @@ def test_a_writer_of_another_process_stores_nothing_and_makes_no_folder(
 
         with pytest.raises(NotFound):
             lane.commit(lambda it: it.list_tables())
-        with pytest.raises(NotFound):
-            lakes.new_lane(gone.tenant.id).commit(lambda it: it.list_tables())
+        with (
+            closing(lakes.new_lane(gone.tenant.id)) as another,
+            pytest.raises(NotFound),
+        ):
+            another.commit(lambda it: it.list_tables())
         lane.close()
         with lakes.open_keeper(gone.tenant.id) as keeper:
             assert keeper.compact(is_thorough=True) == 0
@@ -206,11 +229,13 @@ def _other_process(service: HttpService, directory: Path) -> Generator[Lakes]:
         directory / "lakes",
         temp_dir=directory / "temporary",
         allocate_written_seqs=allocate_written_seqs,
+        database_url=_url(service),
     )
     yield lakes
     lakes.close()
 
 
+@on_both
 def test_other_processes_let_go_of_its_files(
     service: HttpService, removal: TenantRemoval, tmp_path: Path
 ) -> None:
@@ -232,6 +257,7 @@ def test_other_processes_let_go_of_its_files(
     assert _folders(tmp_path, gone.tenant.id) == []
 
 
+@on_both
 def test_an_export_that_is_being_scheduled_leaves_nothing(
     service: HttpService, removal: TenantRemoval, tmp_path: Path
 ) -> None:
@@ -263,6 +289,7 @@ def _dies(method: Callable[..., object], *, after: bool) -> Callable[..., object
     return die
 
 
+@on_both
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("step", ["remove_lake", "archives", "rows", "last", "bytes"])
 def test_one_that_was_broken_off_is_finished_by_the_next(  # noqa: PLR0913  # fixtures
@@ -297,7 +324,7 @@ def test_one_that_was_broken_off_is_finished_by_the_next(  # noqa: PLR0913  # fi
     removal.remove("acme")
 
     assert _folders(tmp_path, gone.tenant.id) == []
-    assert _mentions(tmp_path, gone.tenant.id, gone.tenant.thing_id) == []
+    assert _mentions(service, gone.tenant.id, gone.tenant.thing_id) == []
 
 
 def test_readings_older_than_they_are_kept_are_dropped_by_housekeeping(

@@ -104,21 +104,8 @@ class Erasure:
         """
         began_at = self.clock.now()
         thing_ids = [it.id for it in things]
-        exports = ErasedExports(
-            tenant_id=tenant.id,
-            control=self.control,
-            archives=self.archives,
-            clock=self.clock,
-            pause=self.pause,
-            tell=tell,
-        )
-        imports = ErasedImports(
-            tenant_id=tenant.id,
-            control=self.control,
-            files=self.import_files,
-            clock=self.clock,
-            pause=self.pause,
-        )
+        exports = self._exports_of(tenant, tell)
+        imports = self._imports_of(tenant)
         # Before the rows go: what one of them has stored by then is among these.
         tell(f"{imports.end_those_of(thing_ids):,} imports ended and forgotten.")
         with self.open_eraser(tenant.id) as eraser:
@@ -143,6 +130,25 @@ class Erasure:
             exports_cut_short=run.exports_cut_short,
             archives_removed=run.archives_removed,
             verification=verification,
+        )
+
+    def _exports_of(self, tenant: Tenant, tell: Tell) -> ErasedExports:
+        return ErasedExports(
+            tenant_id=tenant.id,
+            control=self.control,
+            archives=self.archives,
+            clock=self.clock,
+            pause=self.pause,
+            tell=tell,
+        )
+
+    def _imports_of(self, tenant: Tenant) -> ErasedImports:
+        return ErasedImports(
+            tenant_id=tenant.id,
+            control=self.control,
+            files=self.import_files,
+            clock=self.clock,
+            pause=self.pause,
         )
 
 
