@@ -39,6 +39,7 @@ ASIDE = {
     "make test": "it is what runs this test",
     "make check": "it runs this test, among others",
     "make test-slow": "it takes minutes, and is run before every change",
+    "make bench": "it takes minutes, and is about speed",
     "make lock": "it asks a registry",
 }
 """What is not run as it stands, and why; each must at least be possible."""
