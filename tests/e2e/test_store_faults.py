@@ -218,6 +218,8 @@ def _garble(file: Path) -> None:
         ("lakes/*/data/main/*/*.parquet", _truncate),
         ("lakes/*/data/main/*/*.parquet", Path.unlink),
         ("lakes/*/catalogue.sqlite", _garble),
+        ("lakes/*/catalogue.sqlite", Path.unlink),
+        ("lakes/*", shutil.rmtree),
     ],
 )
 def test_a_damaged_lake_is_told_and_is_well_from_a_backup(
@@ -233,8 +235,11 @@ def test_a_damaged_lake_is_told_and_is_well_from_a_backup(
     backup = shutil.copytree(data_dir, tmp_path / "backup")
     with serving(data_dir) as server, server.client(credentials) as client:
         damage(next(data_dir.glob(damaged)))
+        found = Notes(client, tmp_path, notes.written)
         with pytest.raises((ExportFailed, Refused)) as failure:
-            Notes(client, tmp_path, notes.written).assert_all_comes_home()
+            found.assert_all_comes_home()
+        if "*.parquet" not in damaged:
+            assert "damaged or gone" in found.fail_to_write().message
     shutil.rmtree(data_dir)
     shutil.copytree(backup, data_dir)
     with serving(data_dir) as server, server.client(credentials) as client:

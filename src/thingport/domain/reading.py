@@ -7,6 +7,9 @@ from thingport.domain.ids import MetricId, ThingDefinitionId, ThingId
 from thingport.domain.metric import Value, ValueType
 from thingport.domain.period import Period
 
+FIRST_WRITTEN_SEQ = 1
+"""The number of the first row that a tenant wrote; later ones have greater ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

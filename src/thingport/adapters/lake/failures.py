@@ -51,6 +51,11 @@ _BUGS = (
 )
 
 
+def gone() -> CorruptData:
+    """Say that a lake that there was is no more there."""
+    return CorruptData(f"{STORE} is gone: readings were written, its catalogue is lost")
+
+
 def is_locked(error: duckdb.Error) -> bool:
     """Whether another process was in the way, so that trying again is worth it."""
     return any(it in str(error) for it in (_LOCKED, _OVERTAKEN))

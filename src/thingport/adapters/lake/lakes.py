@@ -11,6 +11,7 @@ from pathlib import Path
 from thingport.adapters.lake.arrow_stream import ArrowReadings, arrow_readings
 from thingport.adapters.lake.catalogue import find_missing
 from thingport.adapters.lake.eraser import DuckLakeEraser
+from thingport.adapters.lake.failures import gone
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
 from thingport.adapters.lake.imports import DuckLakeImports
 from thingport.adapters.lake.keeper import DEFAULT_MAX_FILE_BYTES, DuckLakeKeeper
@@ -18,8 +19,9 @@ from thingport.adapters.lake.lake_removal import remove_lake
 from thingport.adapters.lake.reader import DuckLakeReader
 from thingport.adapters.lake.temporary_folders import remove_abandoned
 from thingport.adapters.lake.writer_lane import WriterLane
-from thingport.domain.errors import StoreUnavailable
+from thingport.domain.errors import NotFound, StoreUnavailable
 from thingport.domain.ids import TenantId
+from thingport.domain.reading import FIRST_WRITTEN_SEQ
 
 AllocateWrittenSeqs = Callable[[TenantId, int], int]
 """Reserves successive numbers for a tenant's readings, and gives the first."""
@@ -67,7 +69,11 @@ class Lakes:
 
     @contextmanager
     def open_reader(self, tenant_id: TenantId) -> Generator[DuckLakeReader]:
-        """Lend the reader of a tenant's lake."""
+        """Lend the reader of a tenant's lake.
+
+        Raises:
+            CorruptData: There was a lake, and it is gone.
+        """
         self._let_go_of_removed()
         with self._gate:
             reader = self._readers.get(tenant_id)
@@ -79,6 +85,8 @@ class Lakes:
                     memory_mb=self._memory_mb,
                     database_url=self._database_url,
                 )
+        if not reader.is_open:
+            self._refuse_if_gone(tenant_id, reader)
         yield reader
 
     def writer(self, tenant_id: TenantId) -> GroupCommitWriter:
@@ -162,6 +170,15 @@ class Lakes:
             memory_mb=self._memory_mb,
             database_url=self._database_url,
         )
+
+    def _refuse_if_gone(self, tenant_id: TenantId, reader: DuckLakeReader) -> None:
+        """Take no lake that was lost for one that was never written."""
+        # Nothing is left of a tenant that was removed, as should be.
+        with suppress(NotFound):
+            # Numbers first: whoever gets them has made the lake before.
+            following = self._allocate_written_seqs(tenant_id, 0)
+            if following > FIRST_WRITTEN_SEQ and not reader.exists():
+                raise gone()
 
     def _let_go_of_removed(self) -> None:
         """Close what is open of lakes that another process has removed."""

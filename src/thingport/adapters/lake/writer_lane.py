@@ -11,11 +11,12 @@ import duckdb
 
 from thingport.adapters.lake.catalogue import open_catalogue
 from thingport.adapters.lake.engine import open_engine
-from thingport.adapters.lake.failures import is_locked, writing_failures
+from thingport.adapters.lake.failures import gone, is_locked, writing_failures
 from thingport.adapters.lake.lake_names import Turn
 from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
 from thingport.domain.errors import NotFound
 from thingport.domain.ids import TenantId
+from thingport.domain.reading import FIRST_WRITTEN_SEQ
 
 MAX_COMMIT_TRIES = 6
 """How often a commit is tried while another process is in its way."""
@@ -117,21 +118,25 @@ class WriterLane:
     def _turn_taken(self) -> Generator[None]:
         with self._catalogue.turn(Turn.WRITING, self._patience):
             if not self._catalogue.exists():
-                self._refuse_if_removed()
+                self._refuse_if_gone()
             yield
 
-    def _refuse_if_removed(self) -> None:
-        """Make no lake for a tenant that was removed: it gets no numbers any more.
+    def _refuse_if_gone(self) -> None:
+        """Make no lake in the place of one that there was.
 
         Raises:
-            NotFound: It was; nothing is left of the lake.
+            NotFound: The tenant was removed, and gets no numbers any more; nothing is
+                left of the lake.
+            CorruptData: Numbers were given out, so the lake was there.
         """
         self._forget()
         try:
-            self._allocate_written_seqs(0)
+            following = self._allocate_written_seqs(0)
         except NotFound:
             self._catalogue.withdraw()
             raise
+        if following > FIRST_WRITTEN_SEQ:
+            raise gone()
 
     def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()

@@ -22,8 +22,7 @@ from thingport.adapters.sql.turns import take_turn
 from thingport.domain.catalogue import Tenant
 from thingport.domain.errors import InvalidRequest, NotFound
 from thingport.domain.ids import TenantId
-
-_FIRST_WRITTEN_SEQ = 1
+from thingport.domain.reading import FIRST_WRITTEN_SEQ
 
 _IS_THERE = tenants.c.removal_began_at.is_(None)
 
@@ -46,7 +45,7 @@ class SqlTenantRepository:
                     insert(tenants).values(
                         id=tenant.id,
                         name=tenant.name,
-                        next_written_seq=_FIRST_WRITTEN_SEQ,
+                        next_written_seq=FIRST_WRITTEN_SEQ,
                     )
                 )
         except IntegrityError as error:
