@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, MetaData
+from sqlalchemy import Boolean, Column, Engine, MetaData
 
 from builders import (
     NOON,
@@ -172,6 +173,7 @@ def _store_catalogue(control: SqlControlDatabase) -> None:
                 unit="l/s",
                 group="water",
                 description="through it",
+                is_retired=True,
                 **belonging,
             )
         )
@@ -262,13 +264,16 @@ def dump_rows(engine: Engine) -> Iterator[str]:
             for row in connection.exec_driver_sql(
                 f'SELECT {names} FROM "{table.name}" ORDER BY rowid'
             ):
-                values = ", ".join(map(_literal, row))
+                columns = zip(row, table.columns, strict=True)
+                values = ", ".join(_literal(it, column) for it, column in columns)
                 yield f'INSERT INTO "{table.name}" ({names}) VALUES ({values});'
 
 
-def _literal(value: object) -> str:
+def _literal(value: object, column: Column[Any]) -> str:
     if value is None:
         return "NULL"
+    if isinstance(column.type, Boolean):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     assert isinstance(value, str), value

@@ -29,6 +29,7 @@ _FIELD_NAMES = {
     "parent_partner_id": "parent",
     "partner_ids": "partners",
     "value_type": "valueType",
+    "is_retired": "retired",
     "product_model_id": "productModel",
     "product_model_part_id": "productModelPart",
     "parent_product_model_part_id": "parent",
@@ -71,9 +72,10 @@ def apply_catalogue(
 ) -> Sequence[Change]:
     """Create and update what a catalogue file mentions, all of it or nothing.
 
-    Entities are found by their natural keys; what the file does not mention
-    stays, entities and fields alike. Applying the same file again changes
-    nothing. One transaction; reads the catalogue once, writes what changed.
+    Entities are found by their natural keys, and a metric that gets another name
+    by its id; what the file does not mention stays, entities and fields alike.
+    Applying the same file again changes nothing. One transaction;
+    reads the catalogue once, writes what changed.
 
     Args:
         control: Where the catalogue is kept.

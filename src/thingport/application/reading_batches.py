@@ -19,6 +19,7 @@ from thingport.domain.metric import (
     ValueDoesNotFit,
     ValueType,
     parse_value,
+    retired_message,
 )
 from thingport.domain.permissions import Permission
 from thingport.domain.reading import Reading, ReadingBatch
@@ -181,6 +182,9 @@ class _Draft:
                 metric = self._metrics.get(name)
                 if metric is None:
                     self._add(incoming, index, name, "the thing has no such metric")
+                    continue
+                if metric.is_retired:
+                    self._add(incoming, index, name, retired_message(metric))
                     continue
                 try:
                     values[metric.id] = parse_value(metric.value_type, value)

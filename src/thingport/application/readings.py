@@ -7,7 +7,12 @@ from thingport.application.ports import ControlDatabase, LakeWriter
 from thingport.domain.actor import Actor
 from thingport.domain.errors import InvalidRequest, NotFound
 from thingport.domain.ids import TenantId, ThingDefinitionId, ThingId
-from thingport.domain.metric import Metric, ValueDoesNotFit, parse_value
+from thingport.domain.metric import (
+    Metric,
+    ValueDoesNotFit,
+    parse_value,
+    retired_message,
+)
 from thingport.domain.period import Period, is_valid_timestamp
 from thingport.domain.permissions import Permission
 from thingport.domain.reading import Reading, ReadingBatch, ValueDeletion
@@ -50,10 +55,13 @@ class Readings:
         Raises:
             PermissionDenied: The actor may not read things or write values.
             NotFound: There is no such thing that the actor can see.
-            InvalidRequest: With every fault; nothing was stored.
+            InvalidRequest: With every fault, or the metric is retired; nothing was
+                stored.
         """
         actor.require(Permission.READ_THING, Permission.WRITE_METRIC_VALUE)
         definition_id, metric = self._get_metric(actor, thing_id, metric_name)
+        if metric.is_retired and values:
+            raise InvalidRequest(f"metricName: {retired_message(metric)}")
         readings = _parse(thing_id, metric, values)
         if readings:
             batch = ReadingBatch(

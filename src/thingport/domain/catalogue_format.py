@@ -10,6 +10,7 @@ from thingport.domain.catalogue_text import (
     check_name,
     check_note,
     check_timezone,
+    check_truth_value,
     check_value_type,
 )
 
@@ -117,6 +118,7 @@ SECTIONS = (
                 "description": _NOTE,
                 "type": FieldRule(check=check_metric_type),
                 "valueType": FieldRule(check=check_value_type),
+                "retired": FieldRule(check=check_truth_value, nullable=True),
             },
         ),
     ),

@@ -54,6 +54,7 @@ def _build_metrics(update: CatalogueUpdate) -> None:
         definition_id = update.thing_definitions.find_id(definition_name)
         if value_type is not None and definition_id is not None:
             kind = entry.text_or("type", stored.type if stored else None)
+            retired = "true" if stored and stored.is_retired else None
             register.updated[id_] = Metric(
                 id=id_,
                 thing_definition_id=definition_id,
@@ -66,6 +67,7 @@ def _build_metrics(update: CatalogueUpdate) -> None:
                 ),
                 type=MetricType(kind) if kind else MetricType.SIMPLE,
                 value_type=value_type,
+                is_retired=entry.text_or("retired", retired) == "true",
             )
 
 

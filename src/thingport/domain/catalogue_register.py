@@ -1,6 +1,6 @@
 """Entities of one kind by their natural keys: the stored ones and the file's."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from thingport.domain.catalogue_document import Faults
@@ -41,6 +41,7 @@ class Register(Generic[Id, E]):
         self._keys = {id_: key_of(it) for id_, it in stored.items()}
         self._ids = {key: id_ for id_, key in self._keys.items()}
         self._without_case = {id_.lower(): id_ for id_ in self._keys}
+        self._new_keys: dict[Id, Key] = {}
 
     def find_id(self, *key: str) -> Id | None:
         """Give the id that belongs to a natural key, or ``None``."""
@@ -65,6 +66,53 @@ class Register(Generic[Id, E]):
         self._keys[id_] = key
         self._without_case[id_.lower()] = id_
         return id_
+
+    def rename(
+        self, found: Sequence[tuple[Entry, Key]], key_field: str, faults: Faults
+    ) -> Sequence[tuple[Entry, Key]]:
+        """Give stored entities new names, where entries name them by their ids.
+
+        All at once, before anything else is identified: a name that one gives up
+        is free, for another one or for a new entity, wherever it stands in a file.
+
+        Returns:
+            The entries that rename nothing.
+        """
+        others: list[tuple[Entry, Key]] = []
+        for entry, key in found:
+            id_ = self._find_to_rename(entry, key)
+            if id_ is None:
+                others.append((entry, key))
+            elif id_ in self.entries:
+                line = self.entries[id_].line
+                reason = f"is there twice, first in line {line}"
+                self._refuse(entry, "id", reason, faults)
+            else:
+                self.entries[id_] = entry
+                self._new_keys[id_] = key
+        for id_ in self._new_keys:
+            del self._ids[self._keys[id_]]
+        for id_, key in list(self._new_keys.items()):
+            if key in self._ids:
+                reason = f"is the name of {self.kind} {str(self._ids[key])!r} already"
+                self._refuse(self.entries.pop(id_), key_field, reason, faults)
+                del self._new_keys[id_]
+            else:
+                self._ids[key] = id_
+                self._keys[id_] = key
+        return others
+
+    def _find_to_rename(self, entry: Entry, key: Key) -> Id | None:
+        """Give what an entry renames; whom it belongs to is part of its key."""
+        given = entry.find_text("id")
+        if given is None or (id_ := self._make_id(given)) not in self.stored:
+            return None
+        stored = self._keys[id_]
+        return None if stored == key or stored[:-1] != key[:-1] else id_
+
+    def has_new_name(self, id_: Id) -> bool:
+        """Whether a file gives an entity its name."""
+        return id_ in self._new_keys or id_ not in self.stored
 
     def identify(
         self, entry: Entry, key: Key, key_field: str, faults: Faults, new_id: NewId

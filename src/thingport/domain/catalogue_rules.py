@@ -108,8 +108,8 @@ def _check_names(
         other = by_name.setdefault(metric.name, metric)
         if other is metric:
             continue
-        stored = update.metrics.stored
-        new, old = (other, metric) if metric.id in stored else (metric, other)
+        is_new = update.metrics.has_new_name(metric.id)
+        new, old = (metric, other) if is_new else (other, metric)
         if new.id not in refused:
             refused.add(new.id)
             (definition, _) = update.metrics.key_of(old.id)

@@ -60,6 +60,11 @@ def check_value_type(text: str) -> str | None:
     return _check_choice(text, [str(it) for it in ValueType])
 
 
+def check_truth_value(text: str) -> str | None:
+    """Yes or no, in the words of YAML and JSON."""
+    return _check_choice(text, ["true", "false"])
+
+
 def check_metric_type(text: str) -> str | None:
     """Where a metric's values come from."""
     return _check_choice(text, [str(it) for it in MetricType])

@@ -120,8 +120,19 @@ class CatalogueUpdate:
         self._identify(self.product_models, entries["productModels"], "name", new_id)
         self._identify(self.things, entries["things"], "serialNumber", new_id)
         self._identify_nested(self.locations, entries["customers"], "code", new_id)
-        self._identify_nested(self.metrics, entries["thingDefinitions"], "name", new_id)
+        self._identify_metrics(entries["thingDefinitions"], new_id)
         self._identify_nested(self.parts, entries["productModels"], "name", new_id)
+
+    def _identify_metrics(self, definitions: Iterable[Entry], new_id: NewId) -> None:
+        found: list[tuple[Entry, Key]] = [
+            (entry, (definition, name))
+            for owner in definitions
+            if (definition := owner.find_text("name"))
+            for entry in owner.nested
+            if (name := entry.find_text("name"))
+        ]
+        for entry, key in self.metrics.rename(found, "name", self.faults):
+            self.metrics.identify(entry, key, "name", self.faults, new_id)
 
     def _identify_nested(
         self,

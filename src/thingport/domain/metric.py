@@ -63,6 +63,7 @@ class Metric:
         name: What the API takes; unique along a definition's chain; free text.
         label: What people read, where there is one.
         unit: As the maker wrote it; values are never converted.
+        is_retired: Whether it takes no more values; those that it has stay.
     """
 
     id: MetricId
@@ -74,6 +75,7 @@ class Metric:
     description: str | None = None
     type: MetricType = MetricType.SIMPLE
     value_type: ValueType
+    is_retired: bool = False
 
     @property
     def is_exportable(self) -> bool:
@@ -107,6 +109,11 @@ class MetricOfPart:
 
 QualifiedMetric = MetricAnywhere | MetricOfDefinition | MetricOfPart
 """A metric *and where it comes from*."""
+
+
+def retired_message(metric: Metric) -> str:
+    """Say why a metric takes no value."""
+    return f"the metric {metric.name!r} is retired and takes no more values"
 
 
 class ValueDoesNotFit(ValueError):

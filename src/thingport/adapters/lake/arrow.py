@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from thingport.application.ports import ColumnTable
+from thingport.application.ports import ColumnTable, RowBatch
 from thingport.domain.metric import ValueType
 
 
@@ -44,6 +44,14 @@ class ArrowTable(ColumnTable, Protocol):
     @property
     def schema(self) -> ArrowSchema:
         """Its columns."""
+        ...
+
+    def column(self, i: str) -> object:
+        """Give a column by its name."""
+        ...
+
+    def to_batches(self) -> Sequence[RowBatch]:
+        """Give the rows in pieces; copies nothing."""
         ...
 
     def append_column(self, field_: str, column: object) -> "ArrowTable":
@@ -93,7 +101,9 @@ class _PyArrow(Protocol):
 
     def array(self, values: object, type: ArrowType) -> object: ...  # noqa: A002  # the library's own name
 
-    def table(self, columns: Mapping[str, object] | ColumnTable) -> ArrowTable: ...
+    def table(
+        self, columns: Mapping[str, object] | ColumnTable | RowBatch
+    ) -> ArrowTable: ...
 
     def concat_tables(
         self, tables: Sequence[ArrowTable], *, promote_options: str
@@ -156,6 +166,14 @@ def table_from(table: ColumnTable) -> ArrowTable:
 def concatenated(tables: Sequence[ArrowTable]) -> ArrowTable:
     """Put tables one after the other; what one lacks is missing in its rows."""
     return _pyarrow.concat_tables(tables, promote_options="default")
+
+
+def side_by_side(batches: Sequence[RowBatch]) -> RowBatch:
+    """Join batches of the same rows into one; columns of one name are there once."""
+    tables = [_pyarrow.table(it) for it in batches]
+    columns = {name: it.column(name) for it in tables for name in it.schema.names}
+    (joined,) = _pyarrow.table(columns).to_batches()
+    return joined
 
 
 def with_numbers(table: ArrowTable, name: str, first: int) -> ArrowTable:

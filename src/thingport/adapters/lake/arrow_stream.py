@@ -19,7 +19,7 @@ from thingport.adapters.lake.arrow import (
 )
 from thingport.adapters.lake.engine import open_bare_engine
 from thingport.adapters.lake.failures import explain
-from thingport.adapters.lake.lake_names import quote
+from thingport.adapters.lake.lake_names import added, quote
 from thingport.adapters.lake.reading_source import (
     THING,
     THING_ID,
@@ -199,7 +199,7 @@ def _refuse_unfolding_texts(engine: duckdb.DuckDBPyConnection, most: int) -> Non
     """Refuse views that show the same bytes again and again."""
     described = engine.execute("DESCRIBE FROM incoming").fetchall()
     texts = [quote(str(row[0])) for row in described if row[1] == "VARCHAR"]
-    total = " + ".join(f"coalesce(sum(strlen({it})), 0)" for it in texts) or "0"
+    total = added([f"coalesce(sum(strlen({it})), 0)" for it in texts])
     row = engine.execute(f"SELECT {total} FROM incoming").fetchone()  # noqa: S608  # quoted names
     if row and int(row[0]) > most:
         raise InvalidRequest(

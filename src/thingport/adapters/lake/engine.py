@@ -9,6 +9,10 @@ import duckdb
 from thingport.adapters.lake.lake_names import LAKE, quote_text
 from thingport.adapters.lake.temporary_folders import new_folder
 
+_ROOM_PER_COLUMN_KB = 200
+"""What sorting rows takes for each column, however few rows there are: six vectors of
+2 048 texts. Without it, rows of 4 096 columns could be neither read nor merged."""
+
 
 def open_engine(
     *, memory_mb: int, threads: int, temp_dir: Path
@@ -47,6 +51,11 @@ def open_bare_engine(
             "threads": str(threads),
         },
     )
+
+
+def room_mb(columns: int) -> int:
+    """Say how much more memory than usual rows of so many columns need."""
+    return columns * _ROOM_PER_COLUMN_KB // 1_000
 
 
 def load_extension(engine: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -11,7 +11,7 @@ import duckdb
 
 from thingport.adapters.lake.catalogue import open_catalogue
 from thingport.adapters.lake.durability import make_directory
-from thingport.adapters.lake.engine import open_engine
+from thingport.adapters.lake.engine import open_engine, room_mb
 from thingport.adapters.lake.failures import reading_failures, writing_failures
 from thingport.adapters.lake.file_replacement import FileReplacement, list_files
 from thingport.adapters.lake.lake_names import (
@@ -62,7 +62,7 @@ class DuckLakeKeeper:
         lane: A writer lane of it, of the keeper's own; closed with it.
         temp_dir: Folder for temporary files.
         memory_mb: Memory for sorting, in 10^6 bytes; what needs more goes through
-            temporary files.
+            temporary files. Rows of very many columns get some more.
         threads: Threads of the engine.
         max_file_bytes: Largest file that merging makes.
         patience: How long to wait for another process that merges.
@@ -321,9 +321,16 @@ class DuckLakeKeeper:
         return [it for it in self._list_files(table, snapshot) if it.path in paths]
 
     def _replace(self, replacement: FileReplacement) -> int:
+        self._make_room(replacement.table)
         replacement.write(self._attached())
         self._lane.commit(replacement.store)
         return len(replacement.replaced) if replacement.is_done else 0
+
+    def _make_room(self, table: str) -> None:
+        """Let the engine hold rows of many columns."""
+        columns = len(self._ask(f"DESCRIBE {qualified(table)}"))
+        memory_mb = self._memory_mb + room_mb(columns)
+        self._attached().execute(f"SET memory_limit = '{memory_mb}MB'")
 
     def _choose_snapshots(
         self, before: datetime, oldest_pin: int | None

@@ -8,9 +8,9 @@ from typing import Protocol, cast
 
 import duckdb
 
-from thingport.adapters.lake.arrow import ArrowError
+from thingport.adapters.lake.arrow import ArrowError, side_by_side
 from thingport.adapters.lake.catalogue import open_catalogue
-from thingport.adapters.lake.engine import open_engine
+from thingport.adapters.lake.engine import open_engine, room_mb
 from thingport.adapters.lake.failures import explain, reading_failures
 from thingport.adapters.lake.lake_names import LAKE
 from thingport.adapters.lake.snapshot_query import (
@@ -45,7 +45,7 @@ class DuckLakeReader:
         tenant_id: Whose lake it is.
         temp_dir: Folder for temporary files.
         memory_mb: Memory of the engine, in 10^6 bytes; sorting more than that
-            goes through temporary files.
+            goes through temporary files. Rows of very many columns get some more.
         threads: Threads of the engine.
         database_url: The PostgreSQL database that has the lake's catalogue, if
             one has.
@@ -66,6 +66,7 @@ class DuckLakeReader:
         self._memory_mb = memory_mb
         self._threads = threads
         self._gate = threading.Lock()
+        self._roomy_mb = memory_mb
         self._engine: duckdb.DuckDBPyConnection | None = None
         self._columns: dict[tuple[ThingDefinitionId, int], TableColumns | None] = {}
 
@@ -171,12 +172,15 @@ class DuckLakeReader:
         if query is None:
             return
         with self._cursor() as cursor:
-            is_instant = len(thing_ids) == 1 and _is_instant(cursor, query)
-            asked = query.merged_rows() if is_instant else query.rows()
-            cursor.execute(asked, query.parameters)
-            yield from _translated(
-                cast("_ArrowSource", cursor).to_arrow_reader(BATCH_ROWS)
-            )
+            self._make_room(cursor, len(layout.columns))
+            if len(thing_ids) == 1 and _is_instant(cursor, query):
+                answers = [
+                    list(_ask(cursor, asked, query)) for asked in query.merged_rows()
+                ]
+                for parts in zip(*answers, strict=True):
+                    yield side_by_side(parts)
+            else:
+                yield from _ask(cursor, query.rows(), query)
 
     def _find_query(
         self,
@@ -208,6 +212,14 @@ class DuckLakeReader:
             finally:
                 cursor.close()
 
+    def _make_room(self, cursor: duckdb.DuckDBPyConnection, columns: int) -> None:
+        """Let the engine hold a few of the vectors that it moves many columns in."""
+        needed_mb = self._memory_mb + room_mb(columns)
+        with self._gate:
+            if needed_mb > self._roomy_mb:
+                cursor.execute(f"SET memory_limit = '{needed_mb}MB'")
+                self._roomy_mb = needed_mb
+
     def _attached(self) -> duckdb.DuckDBPyConnection:
         if self._engine is None:
             engine = open_engine(
@@ -221,6 +233,7 @@ class DuckLakeReader:
                 engine.close()
                 raise
             self._engine = engine
+            self._roomy_mb = self._memory_mb
         return self._engine
 
 
@@ -228,6 +241,13 @@ def _is_instant(cursor: duckdb.DuckDBPyConnection, query: SnapshotQuery) -> bool
     """Whether all rows have one timestamp."""
     extent = cursor.execute(query.extent(), query.parameters).fetchone()
     return extent is not None and extent[0] is not None and extent[0] == extent[1]
+
+
+def _ask(
+    cursor: duckdb.DuckDBPyConnection, asked: str, query: SnapshotQuery
+) -> Iterator[RowBatch]:
+    cursor.execute(asked, query.parameters)
+    return _translated(cast("_ArrowSource", cursor).to_arrow_reader(BATCH_ROWS))
 
 
 def _translated(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import duckdb
 
 from thingport.adapters.lake.arrow import INTEGER, TEXT, ArrowTable, table_of
-from thingport.adapters.lake.lake_names import COLUMN_TYPES, column_name, quote
+from thingport.adapters.lake.lake_names import (
+    COLUMN_TYPES,
+    added,
+    column_name,
+    quote,
+)
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import ThingDefinitionId, ThingId
 from thingport.domain.metric import END_OF_FLOAT32, Metric, ValueType
@@ -145,7 +150,7 @@ class ReadingSource:
             for it in self.columns
             if it.type == "VARCHAR"
         ]
-        return " + ".join(texts) or None
+        return added(texts) if texts else None
 
     def rows_of(
         self, place: int, metrics: Sequence[Metric], written_seq: str = ""

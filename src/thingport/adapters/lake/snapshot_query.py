@@ -1,12 +1,13 @@
 """Questions to one table of a lake, at one snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from thingport.adapters.lake.lake_names import (
     COLUMN_TYPES,
+    added,
     column_name,
     qualified,
     quote,
@@ -23,6 +24,10 @@ TableColumns = Mapping[str, str]
 
 MAX_LISTED_THINGS = 50
 """Most things that are listed one by one in a query: each costs time to plan."""
+
+MAX_MERGED_COLUMNS = 128
+"""Most columns that one question merges. The engine sets memory aside for each value
+of a group that there could be: for 4 096 columns it was more than 10 GB."""
 
 
 def find_columns(
@@ -99,13 +104,19 @@ class SnapshotQuery:
             f"SELECT thing, ts{columns} {self._from()} ORDER BY thing, ts, written_seq"
         )
 
-    def merged_rows(self) -> str:
-        """Ask for one row for each timestamp: of every column, the last written value.
+    def merged_rows(self) -> Sequence[str]:
+        """Ask for the one row of one timestamp: the last written value of each column.
 
-        Needs the memory of what it gives, however often a timestamp was written.
+        Needs the memory of what it gives, however often the timestamp was written.
+        Each question is about some of the columns; the answers stand side by side.
         """
-        columns = "".join(f", {self._last_known(it)}" for it in self.layout.columns)
-        return f"SELECT thing, ts{columns} {self._from()} GROUP BY thing, ts"
+        columns = self.layout.columns
+        starts = range(0, len(columns), MAX_MERGED_COLUMNS)
+        return [self._merged(columns[it : it + MAX_MERGED_COLUMNS]) for it in starts]
+
+    def _merged(self, columns: Sequence[PlannedColumn]) -> str:
+        values = "".join(f", {self._last_known(it)}" for it in columns)
+        return f"SELECT thing, ts{values} {self._from()} GROUP BY thing, ts"
 
     @property
     def _are_listed(self) -> bool:
@@ -147,7 +158,7 @@ class SnapshotQuery:
             if column.value_type is ValueType.STRING
             and (stored := self._find_stored(column))
         ]
-        return f"({' + '.join(texts) or '0'})::BIGINT"
+        return f"{added(texts)}::BIGINT"
 
     def _find_stored(self, column: PlannedColumn) -> str | None:
         name = column_name(column.metric_id)

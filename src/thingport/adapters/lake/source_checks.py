@@ -13,7 +13,12 @@ from thingport.adapters.lake.reading_source import (
 )
 from thingport.domain.errors import InvalidRequest
 from thingport.domain.ids import ThingDefinitionId
-from thingport.domain.metric import Metric, ValueDoesNotFit, parse_value
+from thingport.domain.metric import (
+    Metric,
+    ValueDoesNotFit,
+    parse_value,
+    retired_message,
+)
 from thingport.domain.period import MAX_TIMESTAMP_MS, MIN_TIMESTAMP_MS
 
 MAX_FAULTS = 20
@@ -191,7 +196,11 @@ class SourceChecks:
         by_misfit: dict[str, list[int]] = {}
         for place in places:
             metric = self.metrics[self.definitions[place]].get(column.name)
-            misfit = column.misfit(metric.value_type) if metric else None
+            misfit = (
+                column.misfit(metric.value_type)
+                if metric and not metric.is_retired
+                else None
+            )
             by_misfit.setdefault("true" if misfit is None else misfit, []).append(place)
         for misfit, its_places in by_misfit.items():
             if misfit:
@@ -220,6 +229,8 @@ class SourceChecks:
 def _reason(metric: Metric | None, column: SourceColumn, value: object) -> str:
     if metric is None:
         return "the thing has no such metric"
+    if metric.is_retired:
+        return retired_message(metric)
     if column.misfit(metric.value_type) is None:
         return f"not a {metric.value_type}: the column holds {column.type}"
     try:

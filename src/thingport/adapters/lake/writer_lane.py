@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,12 @@ from thingport.adapters.lake.catalogue import open_catalogue
 from thingport.adapters.lake.engine import open_engine
 from thingport.adapters.lake.failures import gone, is_locked, writing_failures
 from thingport.adapters.lake.lake_names import Turn
-from thingport.adapters.lake.lake_transaction import LakeTransaction, TableColumns
+from thingport.adapters.lake.lake_transaction import (
+    MAX_NEW_COLUMNS,
+    LakeTransaction,
+    TableColumns,
+    TooManyNewColumns,
+)
 from thingport.domain.errors import NotFound
 from thingport.domain.ids import TenantId
 from thingport.domain.reading import FIRST_WRITTEN_SEQ
@@ -69,7 +75,9 @@ class WriterLane:
     def commit(self, store: Callable[[LakeTransaction], object]) -> None:
         """Run ``store`` in one transaction; returns when all of it is durable.
 
-        ``store`` is run again from the start if another process was in the way.
+        ``store`` is run again from the start if another process was in the way, or
+        if a table lacked many columns: those are added first, in commits of their
+        own, since columns without any value mean nothing to anybody.
 
         Raises:
             StoreUnavailable: The lake is away, or it was not our turn for too
@@ -82,7 +90,7 @@ class WriterLane:
             for tries in range(1, MAX_COMMIT_TRIES + 1):
                 try:
                     with self._turn_taken():
-                        self._commit_once(store)
+                        self._commit_all(store)
                 except duckdb.Error as error:
                     self._forget()
                     if tries == MAX_COMMIT_TRIES or not is_locked(error):
@@ -138,6 +146,21 @@ class WriterLane:
         if following > FIRST_WRITTEN_SEQ:
             raise gone()
 
+    def _commit_all(self, store: Callable[[LakeTransaction], object]) -> None:
+        while True:
+            try:
+                return self._commit_once(store)
+            except TooManyNewColumns as lack:
+                self._add_columns(lack.table, lack.columns)
+
+    def _add_columns(self, table: str, columns: TableColumns) -> None:
+        names = list(columns)
+        for first in range(0, len(names), MAX_NEW_COLUMNS):
+            some = {it: columns[it] for it in names[first : first + MAX_NEW_COLUMNS]}
+            self._commit_once(
+                partial(LakeTransaction.add_columns, table=table, columns=some)
+            )
+
     def _commit_once(self, store: Callable[[LakeTransaction], object]) -> None:
         engine = self._attached()
         transaction = LakeTransaction(
@@ -145,6 +168,7 @@ class WriterLane:
             self._catalogue.data_directory,
             dict(self._tables),
             self._allocate_written_seqs,
+            self._memory_mb,
         )
         self._catalogue.begin(engine)
         committed = False

@@ -185,6 +185,8 @@ class SqlCatalogueRepository:
         changed = [
             {"id_": it.id, **_values(it, table)} for it in entities if it.id in stored
         ]
+        if changed:
+            self._free_names(table, [it.id for it in entities if it.id in stored])
         if new:
             self._connection.execute(insert(table), new)
         if changed:
@@ -193,6 +195,15 @@ class SqlCatalogueRepository:
         for it in entities:
             if isinstance(it, Customer):
                 self._entrust(it)
+
+    def _free_names(self, table: Table, ids: Sequence[str]) -> None:
+        """Let metrics take each other's names: rows are changed one after the other."""
+        if table is tables.metrics:
+            own = literal("\x1f").concat(table.c.id)  # No name has this character.
+            one = update(table).where(
+                table.c.tenant_id == self._tenant_id, table.c.id == bindparam("id_")
+            )
+            self._connection.execute(one.values(name=own), [{"id_": it} for it in ids])
 
     def _entrust(self, customer: Customer) -> None:
         links = tables.customer_partners

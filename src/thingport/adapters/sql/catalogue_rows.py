@@ -90,6 +90,7 @@ def to_metric(row: AnyRow) -> Metric:
         description=row.description,
         type=row.type,
         value_type=row.value_type,
+        is_retired=row.is_retired,
     )
 
 

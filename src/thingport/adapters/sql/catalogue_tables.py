@@ -3,7 +3,17 @@
 Columns are named as the attributes of the entities that they keep.
 """
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Table,
+    false,
+)
 
 from thingport.adapters.sql.column_types import Instant, Word
 from thingport.adapters.sql.schema import (
@@ -98,6 +108,7 @@ metrics = tenant_table(
     Column("description", String),
     Column("type", Word(MetricType), nullable=False),
     Column("value_type", Word(ValueType), nullable=False),
+    Column("is_retired", Boolean, nullable=False, server_default=false()),
     reference("thing_definition_id", "thing_definitions"),
     unique_in_tenant("thing_definition_id", "name"),
 )
