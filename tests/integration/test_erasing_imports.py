@@ -1,5 +1,6 @@
 """Erasing things and removing tenants beside imports."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -8,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from import_stack import HEADER, THING, ImportStack, import_stack
+from thingport.application.data_imports import DataImportRequest
 from thingport.application.erasure import Erasure
+from thingport.application.run_data_import import LEASE
 from thingport.domain.catalogue import Tenant
 from thingport.domain.data_import import DataImportState
 from thingport.domain.erasure import ErasureRecord
-from thingport.domain.errors import ImportLeaseLost, NotFound, StoreUnavailable
+from thingport.domain.errors import (
+    CorruptData,
+    ImportLeaseLost,
+    NotFound,
+    StoreUnavailable,
+)
 from thingport.domain.ids import ThingId
 from watched_imports import die, run_watched
 
@@ -132,3 +140,56 @@ def test_a_removed_tenant_leaves_no_file(stack: ImportStack) -> None:
     folders = stack.settings.data_dir.rglob(stack.actor.tenant_id)
     assert list(folders) == []
     assert _mentions(stack) == []
+
+
+def test_a_lake_that_is_lost_is_not_taken_for_an_erased_one(stack: ImportStack) -> None:
+    stack.bring_in(ONE_ROW)
+    waiting = stack.schedule(ONE_ROW)
+    shutil.rmtree(stack.settings.data_dir / "lakes")
+    stack.services.lakes.close()
+
+    with pytest.raises(CorruptData, match="the lake is gone"):
+        _erase(stack)
+    with pytest.raises(CorruptData, match="the lake is gone"):
+        stack.services.housekeeping.measure(stack.actor.tenant_id)
+
+    assert stack.look(waiting).state is DataImportState.PENDING
+
+
+def test_an_import_waits_for_a_lake_that_is_lost_while_it_is_stored(
+    stack: ImportStack,
+) -> None:
+    waiting = stack.schedule(ONE_ROW)
+    run_watched(stack, when_stored=die)
+    lakes = stack.settings.data_dir / "lakes"
+    away = lakes.rename(lakes.with_name("away"))
+    stack.services.lakes.close()
+    stack.clock.advance(LEASE)
+
+    assert isinstance(stack.run(), CorruptData)
+    assert stack.look(waiting).state is DataImportState.PENDING
+    assert stack.runner.claim() is None
+
+    if lakes.exists():
+        shutil.rmtree(lakes)
+    away.rename(lakes)
+    stack.clock.advance(timedelta(minutes=5))
+    stack.run()
+    assert stack.report_of(waiting).rows_accepted == 1
+    assert len(stack.rows(THING)) == 1
+
+
+def test_a_file_that_arrives_while_its_tenant_is_removed_goes_again(
+    stack: ImportStack,
+) -> None:
+    upload = stack.services.data_imports.begin(
+        stack.actor, DataImportRequest(thing_id=THING)
+    )
+    upload.file.write(ONE_ROW.encode())
+    with stack.services.control.for_service() as tx:
+        tx.tenants.begin_removal(_tenant(stack).name, at=stack.clock.now())
+
+    with pytest.raises(NotFound):
+        stack.services.data_imports.schedule(upload)
+
+    assert not (stack.settings.data_dir / "imports" / stack.actor.tenant_id).exists()

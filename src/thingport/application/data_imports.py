@@ -84,7 +84,12 @@ class DataImports:
         upload.file.keep()
         try:
             with self.control.for_tenant(data_import.tenant_id) as tx:
+                # Looked at for its error alone: the tenant is being removed.
+                tx.upkeep.get_oldest_snapshot()
                 tx.data_imports.add(data_import)
+        except NotFound:
+            self.files.discard_tenant(data_import.tenant_id)
+            raise
         except ThingportError:
             self.files.discard(data_import.tenant_id, data_import.id)
             raise

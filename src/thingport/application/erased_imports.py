@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from thingport.application.import_failures import DATA_ERASED
 from thingport.application.import_ports import ImportFiles
-from thingport.application.ports import Clock, ControlDatabase
+from thingport.application.ports import Clock, ControlDatabase, TenantTransaction
+from thingport.application.run_data_import import LEASE
+from thingport.domain.data_import import DataImport
 from thingport.domain.errors import StoreUnavailable
 from thingport.domain.ids import TenantId, ThingId
 
@@ -39,10 +41,7 @@ class ErasedImports:
         with self.control.for_tenant(self.tenant_id) as tx:
             imports = tx.data_imports.list_of(thing_ids)
             for data_import in imports:
-                if data_import.is_active:
-                    now = self.clock.now()
-                    tx.data_imports.end(data_import.fail(DATA_ERASED, at=now))
-                else:
+                if not (data_import.is_active and self._end(tx, data_import)):
                     tx.data_imports.remove(data_import.id)
         for data_import in imports:
             self.files.discard(self.tenant_id, data_import.id)
@@ -53,9 +52,16 @@ class ErasedImports:
         with self.control.for_tenant(self.tenant_id) as tx:
             pending = tx.data_imports.list_pending()
             for data_import in pending:
-                now = self.clock.now()
-                tx.data_imports.end(data_import.fail(DATA_ERASED, at=now))
+                self._end(tx, data_import)
         return len(pending)
+
+    def wait_until_withdrawn(self) -> None:
+        """Return when no runner reads the file of an import that was ended.
+
+        By the end of its lease it has noticed, or died.
+        """
+        while self._is_any_held():
+            self.pause(PAUSE)
 
     def wait_for_older_than(self, snapshot: int, *, until: datetime) -> None:
         """Return when no PENDING import has to be looked for in an older view.
@@ -73,3 +79,11 @@ class ErasedImports:
             if self.clock.now() >= until:
                 raise StoreUnavailable("the lake", "an import is being stored for long")
             self.pause(PAUSE)
+
+    def _is_any_held(self) -> bool:
+        with self.control.for_tenant(self.tenant_id, read_only=True) as tx:
+            return tx.data_imports.is_any_held(now=self.clock.now(), lease=LEASE)
+
+    def _end(self, tx: TenantTransaction, data_import: DataImport) -> bool:
+        ended = data_import.fail(DATA_ERASED, at=self.clock.now())
+        return tx.data_imports.end(ended)

@@ -106,9 +106,10 @@ class Erasure:
         thing_ids = [it.id for it in things]
         exports = self._exports_of(tenant, tell)
         imports = self._imports_of(tenant)
-        # Before the rows go: what one of them has stored by then is among these.
-        tell(f"{imports.end_those_of(thing_ids):,} imports ended and forgotten.")
         with self.open_eraser(tenant.id) as eraser:
+            # Before the rows go: what one of them has stored by then is among these.
+            tell(f"{imports.end_those_of(thing_ids):,} imports ended and forgotten.")
+            imports.wait_until_withdrawn()
             rows = eraser.delete_things(thing_ids)
             tell(f"{rows.rows:,} rows removed from the present state.")
             erased = Erased({*thing_ids}, rows.snapshot or 0)
@@ -179,9 +180,9 @@ class _Run:
         self.exports_ended = [*ended, *exports.end_those_with(erased)]
         self.exports_cut_short = exports.wait_for_older_than(snapshot, until=until)
         exports.wait_until_withdrawn()
-        self.imports.wait_for_older_than(snapshot, until=until)
         self.archives_removed = exports.discard(erased)
         self.tell(f"{len(self.archives_removed):,} archives removed.")
+        self.imports.wait_for_older_than(snapshot, until=until)
         while expired := eraser.expire_before(snapshot):
             self.views_expired += expired
         self.leftovers_deleted = eraser.delete_leftovers()

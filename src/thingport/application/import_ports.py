@@ -60,6 +60,10 @@ class DataImportRepository(Protocol):
         """Store one that is ERROR now, whoever runs it; ``False`` if it had ended."""
         ...
 
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended."""
+        ...
+
     def remove(self, data_import_id: DataImportId) -> None:
         """Remove one that has ended, with what was reported of its file."""
         ...

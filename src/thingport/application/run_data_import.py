@@ -29,6 +29,7 @@ from thingport.domain.data_import import (
     RejectedRow,
 )
 from thingport.domain.errors import (
+    CorruptData,
     ImportersDied,
     ImportInterrupted,
     ImportLeaseLost,
@@ -165,7 +166,7 @@ class DataImportRunner:
         data_import, at = claim.data_import, self.clock.now()
         try:
             stored = self._find_stored(claim)
-        except TransientError as unknown:
+        except (TransientError, CorruptData) as unknown:
             # Neither end may be told before it is known which one it is.
             self._try_later(claim)
             return unknown

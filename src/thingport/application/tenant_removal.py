@@ -70,6 +70,7 @@ class TenantRemoval:
         ended = exports.end_all()
         tell(f"{len(ended):,} exports ended.")
         exports.wait_until_withdrawn()
+        imports.wait_until_withdrawn()
         self._remove_files(tenant.id)
         tell("Readings and archives removed.")
         with self.control.for_service() as tx:

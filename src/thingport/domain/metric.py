@@ -63,7 +63,8 @@ class Metric:
         name: What the API takes; unique along a definition's chain; free text.
         label: What people read, where there is one.
         unit: As the maker wrote it; values are never converted.
-        is_retired: Whether it takes no more values; those that it has stay.
+        is_retired: Whether it takes no new values; those that it has stay, and an
+            import may bring more of its past.
     """
 
     id: MetricId

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from thingport.adapters.lake.arrow_stream import ArrowReadings, arrow_readings
-from thingport.adapters.lake.catalogue import find_missing
+from thingport.adapters.lake.catalogue import find_missing, open_catalogue
 from thingport.adapters.lake.eraser import DuckLakeEraser
 from thingport.adapters.lake.failures import gone
 from thingport.adapters.lake.group_commit import DEFAULT_PAUSE, GroupCommitWriter
@@ -86,7 +86,7 @@ class Lakes:
                     database_url=self._database_url,
                 )
         if not reader.is_open:
-            self._refuse_if_gone(tenant_id, reader)
+            self._refuse_if_gone(tenant_id)
         yield reader
 
     def writer(self, tenant_id: TenantId) -> GroupCommitWriter:
@@ -101,7 +101,13 @@ class Lakes:
 
     @contextmanager
     def open_keeper(self, tenant_id: TenantId) -> Generator[DuckLakeKeeper]:
-        """Open a keeper of a tenant's lake for as long as the block lasts."""
+        """Open a keeper of a tenant's lake for as long as the block lasts.
+
+        Raises:
+            CorruptData: There was a lake, and it is gone.
+        """
+        self._refuse_if_gone(tenant_id)
+        remove_abandoned(self._temp_dir)
         keeper = DuckLakeKeeper(
             self._lakes_dir,
             tenant_id,
@@ -171,14 +177,19 @@ class Lakes:
             database_url=self._database_url,
         )
 
-    def _refuse_if_gone(self, tenant_id: TenantId, reader: DuckLakeReader) -> None:
+    def _refuse_if_gone(self, tenant_id: TenantId) -> None:
         """Take no lake that was lost for one that was never written."""
         # Nothing is left of a tenant that was removed, as should be.
         with suppress(NotFound):
             # Numbers first: whoever gets them has made the lake before.
             following = self._allocate_written_seqs(tenant_id, 0)
-            if following > FIRST_WRITTEN_SEQ and not reader.exists():
-                raise gone()
+            if following > FIRST_WRITTEN_SEQ:
+                catalogue = open_catalogue(
+                    self._lakes_dir, tenant_id, self._database_url
+                )
+                with closing(catalogue):
+                    if not catalogue.exists():
+                        raise gone()
 
     def _let_go_of_removed(self) -> None:
         """Close what is open of lakes that another process has removed."""

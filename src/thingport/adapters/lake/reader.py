@@ -82,10 +82,6 @@ class DuckLakeReader:
         """Whether it has found a lake, and not been closed since."""
         return self._engine is not None
 
-    def exists(self) -> bool:
-        """Whether somebody has made the lake."""
-        return self._catalogue.exists()
-
     def current_snapshot(self) -> int | None:
         """Name the present state; ``None`` if nothing was ever written.
 

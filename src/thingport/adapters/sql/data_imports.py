@@ -119,6 +119,20 @@ class SqlDataImportRepository:
         )
         return bool(ended.rowcount)
 
+    def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
+        """Whether a runner may still be at work on one that has ended."""
+        held = self._connection.execute(
+            select(data_imports.c.id)
+            .where(
+                data_imports.c.tenant_id == self._tenant_id,
+                data_imports.c.state != DataImportState.PENDING,
+                data_imports.c.lease_until > now,
+                data_imports.c.lease_until <= now + lease,
+            )
+            .limit(1)
+        ).one_or_none()
+        return held is not None
+
     def remove(self, data_import_id: DataImportId) -> None:
         """Remove one that has ended, with what was reported of its file."""
         self._connection.execute(
