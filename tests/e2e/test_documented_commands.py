@@ -162,7 +162,7 @@ class Workshop:
 
 
 def write_catalogue(workshop: Workshop) -> None:
-    (example,) = (it.text for it in CATALOGUE_FILE.blocks if it.language == "yaml")
+    example, *_ = (it.text for it in CATALOGUE_FILE.blocks if it.language == "yaml")
     faulty = example.replace("location: Bergen\n", "location: Rome\n").replace(
         "serialNumber: 00123-L", "serialNumbr: 00123-L"
     )
