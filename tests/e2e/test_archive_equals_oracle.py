@@ -69,6 +69,7 @@ def test_an_archive_is_what_the_oracle_says(stack: Stack, scenario: Scenario) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @given(scenario=scenarios())
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_many_more_archives_are_what_the_oracle_says(

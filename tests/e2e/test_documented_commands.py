@@ -328,6 +328,7 @@ def test_what_is_set_aside_can_be_made(command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_the_demo_prints_what_the_first_page_shows(tmp_path: Path) -> None:
     (shown,) = (it.shown for it in STEPS[README.name] if it.commands == ["make demo"])
     assert shown is not None

@@ -111,6 +111,7 @@ def test_an_export_imported_into_an_empty_tenant_gives_the_same_export(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 @given(scenario=scenarios(), sent_as=st.sampled_from([as_it_is, zipped]))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_many_more_exports_come_back_as_they_were(

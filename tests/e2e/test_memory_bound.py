@@ -121,6 +121,7 @@ def test_the_limit_cannot_hold_a_whole_export(directory: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_a_file_larger_than_the_limit_is_ingested(directory: Path) -> None:
     fleet = replace(LONG_TEXTS, rows=600_000)
     path = write_readings(directory, fleet)

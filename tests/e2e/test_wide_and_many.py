@@ -130,6 +130,7 @@ def test_a_table_gets_more_columns_than_one_transaction_adds(stack: Stack) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_a_definition_grows_to_all_its_metrics_and_each_is_exported(
     stack: Stack,
 ) -> None:
@@ -180,6 +181,7 @@ def test_one_metric_too_many_is_refused_with_nothing_changed(stack: Stack) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_a_definition_has_a_hundred_thousand_things(
     stack: Stack, tmp_path: Path
 ) -> None:
