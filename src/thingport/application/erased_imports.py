@@ -1,9 +1,10 @@
 """What becomes of imports whose thing is erased."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from thingport.application.erased_exports import PAUSE, Pause
 from thingport.application.import_failures import DATA_ERASED
 from thingport.application.import_ports import ImportFiles
 from thingport.application.ports import Clock, ControlDatabase, TenantTransaction
@@ -11,9 +12,6 @@ from thingport.application.run_data_import import LEASE
 from thingport.domain.data_import import DataImport
 from thingport.domain.errors import StoreUnavailable
 from thingport.domain.ids import TenantId, ThingId
-
-PAUSE = timedelta(milliseconds=200)
-"""How often is looked whether something that is waited for has happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +28,7 @@ class ErasedImports:
     control: ControlDatabase
     files: ImportFiles
     clock: Clock
-    pause: Callable[[timedelta], None]
+    pause: Pause
 
     def end_those_of(self, thing_ids: Collection[ThingId]) -> int:
         """End the PENDING imports of things, and forget the others; give how many.

@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from thingport.adapters.sql import json_codec
 from thingport.adapters.sql.export_tables import data_exports, export_segments
+from thingport.adapters.sql.leases import is_any_ended_held
 from thingport.domain.data_export import DataExport, DataExportState
 from thingport.domain.errors import ExportAlreadyActive
 from thingport.domain.ids import DataExportId, TenantId
@@ -101,17 +102,9 @@ class SqlDataExportRepository:
 
     def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
         """Whether a runner may still be at work on one that has ended."""
-        held = self._connection.execute(
-            select(data_exports.c.id)
-            .where(
-                data_exports.c.tenant_id == self._tenant_id,
-                data_exports.c.state != DataExportState.PENDING,
-                data_exports.c.lease_until > now,
-                data_exports.c.lease_until <= now + lease,
-            )
-            .limit(1)
-        ).one_or_none()
-        return held is not None
+        return is_any_ended_held(
+            self._connection, data_exports, self._tenant_id, now=now, lease=lease
+        )
 
     def forget_segments(self, data_export_id: DataExportId) -> None:
         """Forget what came out of the chunks of one that has ended."""

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from thingport.adapters.sql import import_codec
 from thingport.adapters.sql.import_tables import data_imports
+from thingport.adapters.sql.leases import is_any_ended_held
 from thingport.domain.data_import import DataImport, DataImportState
 from thingport.domain.errors import ImportAlreadyActive
 from thingport.domain.ids import DataImportId, TenantId, ThingId
@@ -121,17 +122,9 @@ class SqlDataImportRepository:
 
     def is_any_held(self, *, now: datetime, lease: timedelta) -> bool:
         """Whether a runner may still be at work on one that has ended."""
-        held = self._connection.execute(
-            select(data_imports.c.id)
-            .where(
-                data_imports.c.tenant_id == self._tenant_id,
-                data_imports.c.state != DataImportState.PENDING,
-                data_imports.c.lease_until > now,
-                data_imports.c.lease_until <= now + lease,
-            )
-            .limit(1)
-        ).one_or_none()
-        return held is not None
+        return is_any_ended_held(
+            self._connection, data_imports, self._tenant_id, now=now, lease=lease
+        )
 
     def remove(self, data_import_id: DataImportId) -> None:
         """Remove one that has ended, with what was reported of its file."""

@@ -10,7 +10,6 @@ from sqlalchemy import (
     and_,
     delete,
     insert,
-    or_,
     select,
     update,
 )
@@ -18,13 +17,12 @@ from sqlalchemy import (
 from thingport.adapters.sql import json_codec
 from thingport.adapters.sql.data_exports import to_data_export, to_outcome_values
 from thingport.adapters.sql.export_tables import data_exports, export_segments
+from thingport.adapters.sql.leases import NO_LEASE, take_longest_waiting
 from thingport.application.ports import Claim
 from thingport.domain.data_export import DataExport, DataExportState, Progress
 from thingport.domain.errors import LeaseLost
 from thingport.domain.ids import DataExportId
 from thingport.domain.segment import StoredSegment
-
-_NO_LEASE = {"lease_runner": None, "lease_until": None}
 
 
 class SqlExportQueue:
@@ -39,32 +37,16 @@ class SqlExportQueue:
 
     def claim(self, runner: str, *, now: datetime, lease: timedelta) -> Claim | None:
         """Take the longest waiting export that nobody holds, or ``None``."""
-        row = self._connection.execute(
-            select(data_exports)
-            .where(_is_free(now, lease))
-            .order_by(data_exports.c.scheduled_at, data_exports.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ).one_or_none()
+        row = take_longest_waiting(
+            self._connection, data_exports, runner, now=now, lease=lease
+        )
         if row is None:
             return None
-        claim = Claim(
+        return Claim(
             data_export=to_data_export(row),
-            fencing_token=row.fencing_token + 1,
-            attempt=row.attempt + 1,
+            fencing_token=row.fencing_token,
+            attempt=row.attempt,
         )
-        self._connection.execute(
-            update(data_exports)
-            .where(data_exports.c.id == row.id)
-            .values(
-                lease_runner=runner,
-                lease_until=now + lease,
-                retry_at=None,
-                fencing_token=claim.fencing_token,
-                attempt=claim.attempt,
-            )
-        )
-        return claim
 
     def heartbeat(self, claim: Claim, *, until: datetime) -> None:
         """Prolong the lease."""
@@ -75,7 +57,7 @@ class SqlExportQueue:
     ) -> None:
         """Give the export back, to be claimed again at ``retry_at`` or later."""
         attempt = claim.attempt if is_attempt else claim.attempt - 1
-        self._update(claim, retry_at=retry_at, attempt=attempt, **_NO_LEASE)
+        self._update(claim, retry_at=retry_at, attempt=attempt, **NO_LEASE)
 
     def save_progress(self, claim: Claim, progress: Progress) -> None:
         """Store how far the export has got."""
@@ -126,7 +108,7 @@ class SqlExportQueue:
 
     def finish(self, claim: Claim, data_export: DataExport) -> None:
         """Store an export that is COMPLETED or ERROR now; frees its slot."""
-        self._update(claim, **to_outcome_values(data_export), **_NO_LEASE)
+        self._update(claim, **to_outcome_values(data_export), **NO_LEASE)
 
     def let_go(self, claim: Claim) -> None:
         """Say that nothing more is done under a claim that was lost."""
@@ -137,7 +119,7 @@ class SqlExportQueue:
                 data_exports.c.fencing_token == claim.fencing_token,
                 data_exports.c.state != DataExportState.PENDING,
             )
-            .values(**_NO_LEASE)
+            .values(**NO_LEASE)
         )
 
     def _update(self, claim: Claim, **values: Any) -> None:  # noqa: ANN401 - columns differ in type
@@ -153,17 +135,6 @@ class SqlExportQueue:
         ).one_or_none()
         if held is None:
             raise LeaseLost(claim.data_export.id)
-
-
-def _is_free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
-    columns = data_exports.c
-    return and_(
-        columns.state == DataExportState.PENDING,
-        *(
-            or_(instant.is_(None), instant <= now, instant > now + lease)
-            for instant in (columns.lease_until, columns.retry_at)
-        ),
-    )
 
 
 def _is_held(claim: Claim) -> ColumnElement[bool]:

@@ -3,16 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 
 from thingport.adapters.sql import import_codec
 from thingport.adapters.sql.data_imports import to_data_import, to_outcome_values
 from thingport.adapters.sql.import_tables import data_imports
+from thingport.adapters.sql.leases import NO_LEASE, take_longest_waiting
 from thingport.application.import_ports import ImportClaim, ImportDraft
 from thingport.domain.data_import import DataImport, DataImportState, ImportProgress
 from thingport.domain.errors import ImportLeaseLost
 
-_NO_LEASE = {"lease_runner": None, "lease_until": None}
 _NO_DRAFT = {"draft": None, "snapshot": None}
 
 
@@ -26,32 +26,16 @@ class SqlImportQueue:
         self, runner: str, *, now: datetime, lease: timedelta
     ) -> ImportClaim | None:
         """Take the longest waiting import that nobody holds, or ``None``."""
-        row = self._connection.execute(
-            select(data_imports)
-            .where(_is_free(now, lease))
-            .order_by(data_imports.c.scheduled_at, data_imports.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ).one_or_none()
+        row = take_longest_waiting(
+            self._connection, data_imports, runner, now=now, lease=lease
+        )
         if row is None:
             return None
-        claim = ImportClaim(
+        return ImportClaim(
             data_import=to_data_import(row),
-            fencing_token=row.fencing_token + 1,
-            attempt=row.attempt + 1,
+            fencing_token=row.fencing_token,
+            attempt=row.attempt,
         )
-        self._connection.execute(
-            update(data_imports)
-            .where(data_imports.c.id == row.id)
-            .values(
-                lease_runner=runner,
-                lease_until=now + lease,
-                retry_at=None,
-                fencing_token=claim.fencing_token,
-                attempt=claim.attempt,
-            )
-        )
-        return claim
 
     def heartbeat(self, claim: ImportClaim, *, until: datetime) -> None:
         """Prolong the lease."""
@@ -62,7 +46,7 @@ class SqlImportQueue:
     ) -> None:
         """Give the import back, to be claimed again at ``retry_at`` or later."""
         attempt = claim.attempt if is_attempt else claim.attempt - 1
-        self._update(claim, retry_at=retry_at, attempt=attempt, **_NO_LEASE)
+        self._update(claim, retry_at=retry_at, attempt=attempt, **NO_LEASE)
 
     def save_progress(self, claim: ImportClaim, progress: ImportProgress) -> None:
         """Store how far the import has got."""
@@ -91,7 +75,7 @@ class SqlImportQueue:
 
     def finish(self, claim: ImportClaim, data_import: DataImport) -> None:
         """Store an import that is COMPLETED or ERROR now."""
-        self._update(claim, **to_outcome_values(data_import), **_NO_LEASE, **_NO_DRAFT)
+        self._update(claim, **to_outcome_values(data_import), **NO_LEASE, **_NO_DRAFT)
 
     def _update(self, claim: ImportClaim, **values: Any) -> None:  # noqa: ANN401 - columns differ in type
         changed = self._connection.execute(
@@ -99,17 +83,6 @@ class SqlImportQueue:
         )
         if not changed.rowcount:
             raise ImportLeaseLost(claim.data_import.id)
-
-
-def _is_free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
-    columns = data_imports.c
-    return and_(
-        columns.state == DataImportState.PENDING,
-        *(
-            or_(instant.is_(None), instant <= now, instant > now + lease)
-            for instant in (columns.lease_until, columns.retry_at)
-        ),
-    )
 
 
 def _is_held(claim: ImportClaim) -> ColumnElement[bool]:
